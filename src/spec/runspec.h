@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+
+/*
+ * What the user asked for, as pure data: built-in defaults, config files,
+ * environment and options merged (spec/options.h has the one table of
+ * options; each row names the field here that it fills). Nothing in here has
+ * been looked up yet: kernel, root and profiles are names.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/str.h"
+#include "spec/machine.h"
+
+enum tty_mode {
+	TTY_AUTO, /* a terminal when stdin and stdout are ones */
+	TTY_FORCE,
+	TTY_NEVER,
+};
+
+enum on_crash {
+	ON_CRASH_AUTO, /* keep for a terminal, stop without */
+	ON_CRASH_STOP,
+	ON_CRASH_SHELL,
+	ON_CRASH_KEEP,
+	ON_CRASH_DUMP,
+};
+
+/* --share HOST[:GUEST[:rw]] */
+struct share_request {
+	char *host, *guest; /* owned */
+	bool is_rw;
+};
+
+/* -p NAME:key=value,...: options stay text, the profile's own table checks them. */
+struct profile_request {
+	char *name;	    /* owned */
+	struct strv options; /* "key=value" or "key" */
+};
+
+struct runspec {
+	struct strv argv;	 /* the program; empty: a shell */
+	bool argv_is_exact;	 /* after "--": even && is a plain argument */
+	char *script;		 /* -C */
+	bool shell_after;	 /* -S */
+
+	char *kernel, *root, *arch; /* names; NULL: the default */
+	struct profile_request *profiles;
+	size_t n_profiles;
+	uint64_t memory_bytes;
+	uint32_t n_cpus;
+	enum machine_type machine;
+	enum accel accel;
+	char *append;		 /* more kernel options, space separated */
+	char *qemu;		 /* VMM binary */
+	struct strv qemu_args;
+	struct share_request *shares;
+	size_t n_shares;
+	struct strv layers;	 /* --layer DIR */
+	struct strv disks;	 /* --disk SPEC */
+	struct strv nets;	 /* --net SPEC */
+
+	struct strv env;	 /* NAME=VALUE, or NAME: ours */
+	char *cwd, *user;
+	enum tty_mode tty;
+	uint64_t timeout_ms;	 /* 0: none */
+	uint64_t boot_timeout_ms; /* silence that counts as "did not boot" */
+	uint64_t linger_ms;
+	uint64_t tmpfs_bytes;	 /* 0: half of memory */
+	uint64_t max_memory_bytes;
+	bool workspace_mount;	 /* make the workspace's tree visible */
+	struct strv collect;
+
+	bool detach, keep, cold, gdb, dump;
+	enum on_crash on_crash;
+	bool is_strict;
+	struct strv allow;	 /* patterns of findings to tolerate */
+	char *known_issues;	 /* file with fingerprints */
+	uint64_t hang_grace_ms;
+
+	char *make_target;	 /* --make; "" = the default target */
+	bool do_make;
+
+	uint32_t verbosity;	 /* -v count */
+	bool quiet, dry_run, json;
+	bool test_hooks;	 /* quiz.test=1: hidden, for quiz's own tests */
+
+	/* limits of what is kept */
+	uint32_t keep_runs, template_count;
+	uint64_t template_bytes, template_age_ms;
+};
+
+void runspec_init(struct runspec *rs); /* built-in defaults */
+void runspec_clear(struct runspec *rs);

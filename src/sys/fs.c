@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* Files and trees of the host. See fs.h for the promises. */
+
+#include "sys/fs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+static char *parent_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		return mem_strdup(".");
+	return slash == path ? mem_strdup("/") : mem_strndup(path, (size_t)(slash - path));
+}
+
+int fs_read(const char *path, size_t max, struct str *ret, struct error *err)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char buf[16384];
+	ssize_t n;
+
+	if (fd < 0)
+		return error_sys(err, errno, "open '%s'", path);
+	while ((n = read(fd, buf, sizeof(buf))) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return error_sys(err, errno, "read '%s'", path);
+		if (ret->len + (size_t)n > max)
+			return error_sys(err, EFBIG, "read '%s'", path);
+		str_add_mem(ret, buf, (size_t)n);
+	}
+	return 0;
+}
+
+static int write_all(int fd, const void *mem, size_t n)
+{
+	const char *p = mem;
+
+	while (n) {
+		ssize_t w = write(fd, p, n);
+
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w < 0)
+			return -1;
+		p += w;
+		n -= (size_t)w;
+	}
+	return 0;
+}
+
+int fs_write_atomic(const char *path, const void *mem, size_t n, mode_t mode, bool sync, struct error *err)
+{
+	static unsigned counter;
+	_cleanup_free_ char *tmp = mem_printf("%s.tmp.%d.%u", path, (int)getpid(), counter++);
+	_cleanup_close_ int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+
+	if (fd < 0)
+		return error_sys(err, errno, "create '%s'", tmp);
+	if (write_all(fd, mem, n) < 0 || (sync && fsync(fd) < 0)) {
+		int saved = errno;
+
+		unlink(tmp);
+		return error_sys(err, saved, "write '%s'", path);
+	}
+	if (rename(tmp, path) < 0) {
+		int saved = errno;
+
+		unlink(tmp);
+		return error_sys(err, saved, "rename '%s' to '%s'", tmp, path);
+	}
+	return 0;
+}
+
+int fs_mkdir_p(const char *path, mode_t mode, struct error *err)
+{
+	_cleanup_free_ char *p = mem_strdup(path);
+
+	if (mkdir(p, mode) == 0 || (errno == EEXIST && fs_is_dir(p)))
+		return 0;
+	for (char *s = p + 1; *s; s++) {
+		if (*s != '/')
+			continue;
+		*s = '\0';
+		if (mkdir(p, 0755) < 0 && errno != EEXIST)
+			return error_sys(err, errno, "make folder '%s'", p);
+		*s = '/';
+	}
+	if (mkdir(p, mode) < 0 && !(errno == EEXIST && fs_is_dir(p)))
+		return error_sys(err, errno, "make folder '%s'", p);
+	return 0;
+}
+
+int fs_mkdir_parents(const char *path, struct error *err)
+{
+	_cleanup_free_ char *dir = parent_of(path);
+
+	return fs_mkdir_p(dir, 0755, err);
+}
+
+bool fs_exists(const char *path)
+{
+	return access(path, F_OK) == 0;
+}
+
+bool fs_is_dir(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+bool fs_is_executable(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+}
+
+char *fs_find_program(const char *name)
+{
+	const char *path = getenv("PATH");
+	_cleanup_free_ char *all = mem_printf("%s:/usr/local/sbin:/usr/sbin:/sbin", path && *path ? path : "/usr/bin:/bin");
+	_cleanup_strv_ struct strv dirs = STRV_INIT;
+
+	strv_split(&dirs, all, ":");
+	for (size_t i = 0; i < dirs.n; i++) {
+		char *full = mem_printf("%s/%s", dirs.v[i], name);
+
+		if (fs_is_executable(full))
+			return full;
+		free(full);
+	}
+	return NULL;
+}
+
+static int remove_at(int dir_fd, const char *name, dev_t dev, uint64_t *bytes)
+{
+	struct stat st;
+	int flags = 0;
+
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -1;
+	if (S_ISDIR(st.st_mode)) {
+		int fd;
+		DIR *d;
+		struct dirent *e;
+		int failed = 0;
+
+		if (dev && st.st_dev != dev) {
+			errno = EXDEV; /* something is mounted here: not ours to empty */
+			return -1;
+		}
+		if ((st.st_mode & 0700) != 0700)
+			fchmodat(dir_fd, name, 0700, 0);
+		fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0)
+			return -1;
+		d = fdopendir(fd);
+		if (!d) {
+			close(fd);
+			return -1;
+		}
+		while ((e = readdir(d)))
+			if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
+				failed |= remove_at(fd, e->d_name, st.st_dev, bytes);
+		int saved = errno;
+		closedir(d);
+		if (failed) {
+			errno = saved;
+			return -1;
+		}
+		flags = AT_REMOVEDIR;
+	}
+	if (st.st_nlink == 1 || flags)
+		*bytes += (uint64_t)st.st_blocks * 512;
+	return unlinkat(dir_fd, name, flags) < 0 && errno != ENOENT ? -1 : 0;
+}
+
+int fs_remove_tree(const char *path, uint64_t *ret_bytes, struct error *err)
+{
+	uint64_t bytes = 0;
+	int r = remove_at(AT_FDCWD, path, 0, &bytes);
+
+	if (ret_bytes)
+		*ret_bytes = bytes;
+	return r < 0 ? error_sys(err, errno, "remove '%s'", path) : 0;
+}
+
+static uint64_t bytes_at(int dir_fd, const char *name)
+{
+	struct stat st;
+	uint64_t sum;
+
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	/* A hard-linked file counts its share, so that each inode is counted once. */
+	sum = (uint64_t)st.st_blocks * 512 / (S_ISDIR(st.st_mode) || !st.st_nlink ? 1 : st.st_nlink);
+	if (S_ISDIR(st.st_mode)) {
+		int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+		struct dirent *e;
+
+		if (!d) {
+			if (fd >= 0)
+				close(fd);
+			return sum;
+		}
+		while ((e = readdir(d)))
+			if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
+				sum += bytes_at(fd, e->d_name);
+		closedir(d);
+	}
+	return sum;
+}
+
+uint64_t fs_tree_bytes(const char *path)
+{
+	return bytes_at(AT_FDCWD, path);
+}
+
+/* Copies the data ranges only. */
+static int copy_sparse(int in, int out, off_t size)
+{
+	static char buf[1 << 17];
+	off_t pos = 0;
+
+	if (ftruncate(out, size) < 0)
+		return -1;
+	while (pos < size) {
+		off_t data = lseek(in, pos, SEEK_DATA);
+		off_t hole;
+
+		if (data < 0)
+			return errno == ENXIO ? 0 : -1;
+		hole = lseek(in, data, SEEK_HOLE);
+		if (hole < 0)
+			return -1;
+		for (pos = data; pos < hole;) {
+			size_t want = hole - pos > (off_t)sizeof(buf) ? sizeof(buf) : (size_t)(hole - pos);
+			ssize_t n = pread(in, buf, want, pos);
+
+			if (n < 0)
+				return -1;
+			if (n == 0)
+				return 0; /* it shrank under us */
+			if (pwrite(out, buf, (size_t)n, pos) != n)
+				return -1;
+			pos += n;
+		}
+	}
+	return 0;
+}
+
+int fs_copy_file(const char *from, const char *to, mode_t mode, struct error *err)
+{
+	_cleanup_close_ int in = open(from, O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int out = -1;
+	struct stat st;
+
+	if (in < 0 || fstat(in, &st) < 0)
+		return error_sys(err, errno, "open '%s'", from);
+	out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+	if (out < 0)
+		return error_sys(err, errno, "create '%s'", to);
+	if (ioctl(out, FICLONE, in) == 0)
+		return 0;
+	if (copy_sparse(in, out, st.st_size) < 0) {
+		int saved = errno;
+
+		unlink(to);
+		return error_sys(err, saved, "copy '%s' to '%s'", from, to);
+	}
+	return 0;
+}
+
+static void sync_tree(int dir_fd, const char *name)
+{
+	int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return;
+	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+		DIR *d = fdopendir(fd);
+		struct dirent *e;
+
+		if (!d) {
+			close(fd);
+			return;
+		}
+		while ((e = readdir(d)))
+			if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
+				sync_tree(fd, e->d_name);
+		fsync(fd);
+		closedir(d);
+		return;
+	}
+	if (S_ISREG(st.st_mode))
+		fsync(fd);
+	close(fd);
+}
+
+int fs_publish_dir(const char *tmp, const char *to, struct error *err)
+{
+	sync_tree(AT_FDCWD, tmp);
+	if (rename(tmp, to) == 0)
+		return 0;
+	if (errno == EEXIST || errno == ENOTEMPTY)
+		return fs_remove_tree(tmp, NULL, err);
+	return error_sys(err, errno, "publish '%s'", to);
+}
+
+char *fs_temp_dir(const char *dir, const char *tag, struct error *err)
+{
+	static unsigned counter;
+	_cleanup_free_ char *path = NULL;
+
+	if (fs_mkdir_p(dir, 0755, err) < 0)
+		return NULL;
+	path = mem_printf("%s/.tmp-%s.%d.%u", dir, tag, (int)getpid(), counter++);
+	if (mkdir(path, 0755) < 0) {
+		error_sys(err, errno, "make folder '%s'", path);
+		return NULL;
+	}
+	return take_ptr(path);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int fs_list(const char *path, struct strv *ret, struct error *err)
+{
+	DIR *d = opendir(path);
+	struct dirent *e;
+
+	if (!d)
+		return errno == ENOENT ? 0 : error_sys(err, errno, "list '%s'", path);
+	while ((e = readdir(d)))
+		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
+			strv_add(ret, e->d_name);
+	closedir(d);
+	if (ret->n)
+		qsort(ret->v, ret->n, sizeof(char *), compare_names);
+	return 0;
+}
+
+char *fs_real_path(const char *path, struct error *err)
+{
+	char *p = realpath(path, NULL);
+
+	if (!p)
+		error_sys(err, errno, "find '%s'", path);
+	return p;
+}
+
+char *fs_join(const char *dir, const char *name)
+{
+	size_t n = strlen(dir);
+
+	if (*name == '/')
+		return mem_strdup(name);
+	while (n > 1 && dir[n - 1] == '/')
+		n--;
+	return mem_printf("%.*s%s%s", (int)n, dir, n == 1 && *dir == '/' ? "" : "/", name);
+}
+
+uint64_t fs_stamp(const char *path)
+{
+	struct stat st;
+	uint64_t v[7];
+
+	if (stat(path, &st) < 0)
+		return 0;
+	v[0] = st.st_dev;
+	v[1] = st.st_ino;
+	v[2] = (uint64_t)st.st_size;
+	v[3] = (uint64_t)st.st_mtim.tv_sec;
+	v[4] = (uint64_t)st.st_mtim.tv_nsec;
+	v[5] = (uint64_t)st.st_ctim.tv_sec;
+	v[6] = (uint64_t)st.st_ctim.tv_nsec;
+	return hash_mem(HASH_INIT, v, sizeof(v)) | 1;
+}

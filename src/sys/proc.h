@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+
+/*
+ * The only module that starts programs. Each child gets its own process
+ * group, default signals, only the descriptors that it was given, and dies
+ * with its parent (PR_SET_PDEATHSIG, checked for the race). A failing exec is
+ * reported through a close-on-exec pipe, so that "not found" is an error here
+ * and not a status 127.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/str.h"
+
+/* One descriptor of the child: it sees `fd` as `child_fd`. */
+struct proc_fd {
+	int fd; /* borrowed; the caller closes it after proc_start() */
+	int child_fd;
+};
+
+struct proc_spec {
+	const char *const *argv; /* argv[0] is looked up in PATH when it has no slash */
+	const char *const *env;	 /* NULL: ours */
+	const char *cwd;	 /* NULL: ours */
+	const struct proc_fd *fds; /* 0, 1, 2 not listed: /dev/null */
+	size_t n_fds;
+	bool same_group;	 /* stay in our process group (a program that needs the terminal) */
+	bool survives;		 /* not killed with its parent (a detached supervisor) */
+	int oom_score_adj;	 /* 0: leave */
+};
+
+/* Starts it. 0, or -1: MISSING (program not found) or SYSTEM. */
+int proc_start(const struct proc_spec *spec, pid_t *ret_pid, struct error *err);
+
+/* Forks without exec: 0 in the child (deathsig set unless `survives`), pid in the parent, -1 on error. */
+pid_t proc_fork(bool survives, struct error *err);
+
+/* Waits for it. *ret_status: exit status, or 128 + signal. */
+int proc_wait(pid_t pid, int *ret_status, struct error *err);
+
+/* Ends it: SIGTERM to its group, up to grace_ms, SIGKILL; reaps it. */
+void proc_kill(pid_t pid, unsigned grace_ms);
+
+/*
+ * Runs argv to its end with stdin from /dev/null. stdout goes to *ret_out when
+ * given (at most 16 MiB), else to our stderr. A status other than 0 is
+ * ERROR_CHILD: its argv[0], status and the last lines of its stderr.
+ */
+int proc_run(const char *const *argv, struct str *ret_out, struct error *err);
+
+/* The same with a spec (env, cwd, fds for what is not 1 and 2). */
+int proc_run_spec(const struct proc_spec *spec, struct str *ret_out, struct error *err);
+
+/* Called for each line (without newline) of stdout and stderr together. */
+typedef void proc_line_fn(void *ctx, const char *line);
+
+/*
+ * Runs argv, passes its output line by line to `line` (may be NULL) and
+ * appends it to log_fd (-1: none): for long builds with progress. On failure
+ * ERROR_CHILD with the last lines.
+ */
+int proc_run_lines(const struct proc_spec *spec, int log_fd, proc_line_fn *line, void *ctx, struct error *err);

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+
+/*
+ * How a machine runs. One struct vmm is one running machine monitor process;
+ * it hands out named ports and speaks of the machine's life through events.
+ * Everything is asynchronous on the caller's loop: a command's outcome comes
+ * to its callback exactly once (an error when the VMM dies first).
+ *
+ *	vmm_start --> STARTING --ready--> RUNNING <--pause/resume--> PAUSED
+ *	                 |  is_incoming: vmm_load() first              | save, dump
+ *	                 +--------------> EXITED <--------- quit, kill, death
+ *
+ * The VMM dies with the calling process. vmm_free() kills it if it still
+ * lives and reaps it.
+ */
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/str.h"
+#include "spec/machine.h"
+#include "sys/loop.h"
+
+struct vmm;
+
+/* What one VMM binary can do: the answer of vmm_probe(), cached by the binary's identity. */
+struct vmm_caps {
+	char *binary;		  /* owned; absolute path */
+	char *identity;		  /* owned; path, size, mtime, inode, version: part of every template key */
+	uint32_t version;	  /* major * 10000 + minor * 100 + micro */
+	bool has_microvm, has_q35;
+	bool has_kvm;		  /* compiled in */
+	bool has_sandbox;	  /* seccomp -sandbox */
+	bool has_9p;		  /* -fsdev local and virtio-9p */
+	bool has_pvpanic;	  /* the architecture's pvpanic device */
+	bool has_vmcoreinfo;
+	bool has_stream_netdev;	  /* -netdev stream (7.2) */
+	bool has_user_netdev;	  /* slirp */
+	bool has_ignore_shared;	  /* migration capability x-ignore-shared: templates are possible */
+};
+
+void vmm_caps_clear(struct vmm_caps *c);
+
+/*
+ * Asks the VMM for `arch` once and caches the answer in <cache_dir>/probes/.
+ * binary NULL: the architecture's, from PATH. ERROR_MISSING with the package
+ * to install when it is not there.
+ */
+int vmm_probe(const struct arch *arch, const char *binary, const char *cache_dir, struct vmm_caps *ret, struct error *err);
+
+/* Why KVM is or is not used on this host. */
+enum kvm_state {
+	KVM_USABLE,
+	KVM_ABSENT,	 /* no /dev/kvm, or not the host's architecture */
+	KVM_DENIED,	 /* exists, but this user may not open it */
+	KVM_NESTED_PARA, /* x86 without vmx and svm in the CPU flags: a guest would hang */
+	KVM_MEMO,	 /* it hung on this host boot, kernel and VMM before */
+};
+enum kvm_state vmm_kvm_state(const struct vmm_caps *caps, const struct arch *arch, const char *cache_dir);
+const char *kvm_state_text(enum kvm_state s);
+/* Remembers that a KVM guest produced nothing (key: host boot id, kernel, VMM). */
+int vmm_kvm_memo_set(const struct vmm_caps *caps, const char *cache_dir, struct error *err);
+/* Forgets it. Returns 1 when there was one. */
+int vmm_kvm_memo_clear(const char *cache_dir);
+
+/* Host ends of the machine's ports: connected stream sockets, non-blocking. */
+enum vmm_port {
+	VMM_PORT_AGENT,
+	VMM_PORT_CONSOLE,
+	VMM_N_PORTS,
+};
+
+enum vmm_event {
+	VMM_EVENT_RUNNING,    /* the guest's CPUs run (first start, and after a pause) */
+	VMM_EVENT_PAUSED,
+	VMM_EVENT_PANICKED,   /* the guest said so through pvpanic or its architecture's way */
+	VMM_EVENT_RESET,      /* the guest rebooted or triple-faulted: it is not started again */
+	VMM_EVENT_SHUTDOWN,   /* the guest powered off */
+	VMM_EVENT_IO_ERROR,   /* a disk's backing failed (full host disk); text says which */
+	VMM_EVENT_EXITED,     /* the process is gone; text has its status and last words; always the last event */
+};
+
+struct vmm_callbacks {
+	void (*event)(void *ctx, enum vmm_event ev, const char *text);
+	void *ctx;
+};
+
+struct vmm_options {
+	const char *run_dir;	/* 0700 folder for sockets that others must reach (gdb); may be NULL */
+	const char *empty_dir;	/* what a share without host_path points at */
+	int oom_score_adj;
+	bool debug_qmp;		/* print the QMP conversation to stderr */
+};
+
+/* Starts it; returns when the process has been forked, not when it is ready. */
+int vmm_start(const struct machine *m, const struct vmm_caps *caps, const struct vmm_options *opt,
+	      struct loop *loop, const struct vmm_callbacks *cb, struct vmm **ret, struct error *err);
+void vmm_free(struct vmm *v);
+
+pid_t vmm_pid(const struct vmm *v);
+/* Borrowed; stays open until vmm_free(). */
+int vmm_port_fd(const struct vmm *v, enum vmm_port port);
+/* Path of the gdb stub's socket, or NULL. Borrowed. */
+const char *vmm_gdb_socket(const struct vmm *v);
+
+/* err is NULL on success. */
+typedef void vmm_done_fn(void *ctx, const struct error *err);
+
+void vmm_pause(struct vmm *v, vmm_done_fn *done, void *ctx);
+void vmm_resume(struct vmm *v, vmm_done_fn *done, void *ctx);
+/* Device state of a paused machine with RAM_SHARED into state_fd (borrowed; sent over by descriptor passing). */
+void vmm_save(struct vmm *v, int state_fd, vmm_done_fn *done, void *ctx);
+/* Loads device state into a machine started with is_incoming; it is PAUSED afterwards. */
+void vmm_load(struct vmm *v, int state_fd, vmm_done_fn *done, void *ctx);
+/* Writes a vmcore (kdump-compressed where the VMM can) to path; the machine is paused meanwhile. */
+void vmm_dump(struct vmm *v, const char *path, vmm_done_fn *done, void *ctx);
+/* Sends a sysrq key (machine with a way for it), else ERROR_UNSUPPORTED. */
+void vmm_nmi(struct vmm *v, vmm_done_fn *done, void *ctx);
+/* "running", "paused", "internal-error", ... in the VMM's words, to the callback's text. */
+typedef void vmm_status_fn(void *ctx, const char *status, const struct error *err);
+void vmm_status(struct vmm *v, vmm_status_fn *done, void *ctx);
+/* CPU time that the process has used, milliseconds (does a silent guest get time at all?). */
+uint64_t vmm_cpu_ms(const struct vmm *v);
+/* Asks it to quit and kills it after grace_ms; VMM_EVENT_EXITED follows. */
+void vmm_quit(struct vmm *v, unsigned grace_ms);
+void vmm_kill(struct vmm *v);

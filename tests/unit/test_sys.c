@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sys/fs.h"
+#include "sys/lock.h"
+#include "sys/loop.h"
+#include "sys/proc.h"
+
+static char dir[] = "/tmp/quiz-test-sys-XXXXXX";
+
+static int make_dir(void **state)
+{
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int drop_dir(void **state)
+{
+	return fs_remove_tree(dir, NULL, NULL);
+}
+
+static void child_output_and_status(void **state)
+{
+	static const char *const echo[] = { "sh", "-c", "printf out; printf why >&2; exit 3", NULL };
+	static const char *const missing[] = { "no-such-program-anywhere", NULL };
+	struct error err = ERROR_INIT;
+	struct str out = STR_INIT;
+
+	assert_int_equal(proc_run(echo, &out, &err), -1);
+	assert_int_equal(err.kind, ERROR_CHILD);
+	assert_string_equal(str_cstr(&out), "out");
+	assert_non_null(strstr(err.text, "status 3"));
+	assert_non_null(strstr(err.text, "why"));
+	assert_int_equal(proc_run(missing, NULL, &err), -1);
+	assert_int_equal(err.kind, ERROR_MISSING);
+	str_clear(&out);
+}
+
+static void descriptors_can_be_swapped(void **state)
+{
+	static const char *const argv[] = { "sh", "-c", "printf a >&3; printf b >&4", NULL };
+	struct error err = ERROR_INIT;
+	int p[2], q[2];
+	char a = 0, b = 0;
+
+	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(q, O_CLOEXEC), 0);
+	struct proc_fd fds[] = { { q[1], 4 }, { p[1], 3 } };
+	struct proc_spec spec = { .argv = argv, .fds = fds, .n_fds = 2 };
+
+	assert_int_equal(proc_run_spec(&spec, NULL, &err), 0);
+	assert_int_equal(read(p[0], &a, 1), 1);
+	assert_int_equal(read(q[0], &b, 1), 1);
+	assert_int_equal(a, 'a');
+	assert_int_equal(b, 'b');
+	close(p[0]), close(p[1]), close(q[0]), close(q[1]);
+}
+
+static void locks_exclude(void **state)
+{
+	_cleanup_free_ char *path = mem_printf("%s/sub/lock", dir);
+	struct error err = ERROR_INIT;
+	int fd = lock_take(path, LOCK_EXCLUSIVE_MODE, false, "pid 1: testing", NULL, &err);
+
+	assert_true(fd >= 0);
+	assert_true(lock_is_held(path));
+	assert_int_equal(lock_take(path, LOCK_SHARED_MODE, false, NULL, NULL, &err), -1);
+	assert_int_equal(err.kind, ERROR_BUSY);
+	assert_non_null(strstr(err.text, "pid 1: testing"));
+	close(fd);
+	assert_false(lock_is_held(path));
+}
+
+static void trees_are_removed_without_following_links(void **state)
+{
+	_cleanup_free_ char *tree = mem_printf("%s/tree", dir);
+	_cleanup_free_ char *locked = mem_printf("%s/tree/locked/deep", dir);
+	_cleanup_free_ char *file = mem_printf("%s/kept", dir);
+	_cleanup_free_ char *link = mem_printf("%s/tree/link", dir);
+	_cleanup_free_ char *parent = mem_printf("%s/tree/locked", dir);
+	struct error err = ERROR_INIT;
+	struct str s = STR_INIT;
+
+	assert_int_equal(fs_write_atomic(file, "x", 1, 0644, false, &err), 0);
+	assert_int_equal(fs_mkdir_p(locked, 0755, &err), 0);
+	assert_int_equal(symlink(dir, link), 0);
+	assert_int_equal(chmod(parent, 0), 0);
+	assert_int_equal(fs_remove_tree(tree, NULL, &err), 0);
+	assert_false(fs_exists(tree));
+	assert_int_equal(fs_read(file, 10, &s, &err), 0);
+	assert_string_equal(str_cstr(&s), "x");
+	str_clear(&s);
+}
+
+static void copies_keep_holes(void **state)
+{
+	_cleanup_free_ char *a = mem_printf("%s/sparse", dir);
+	_cleanup_free_ char *b = mem_printf("%s/copy", dir);
+	struct error err = ERROR_INIT;
+	struct stat st;
+	char buf[4] = "";
+	int fd = open(a, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	assert_int_equal(pwrite(fd, "end", 3, 8 << 20), 3);
+	close(fd);
+	assert_int_equal(fs_copy_file(a, b, 0600, &err), 0);
+	assert_int_equal(stat(b, &st), 0);
+	assert_int_equal(st.st_size, (8 << 20) + 3);
+	assert_true(st.st_blocks * 512 < 1 << 20);
+	fd = open(b, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(pread(fd, buf, 3, 8 << 20), 3);
+	assert_string_equal(buf, "end");
+	close(fd);
+}
+
+struct seen {
+	struct loop *loop;
+	int reads, timers, signals, status, pipe_fd;
+};
+
+static void on_read(void *ctx, int fd, short events)
+{
+	struct seen *s = ctx;
+	char c;
+
+	assert_int_equal(read(fd, &c, 1), 1);
+	s->reads++;
+	loop_fd_remove(s->loop, fd);
+	raise(SIGUSR1);
+}
+
+static void on_usr1(void *ctx, int signo)
+{
+	struct seen *s = ctx;
+
+	s->signals++;
+}
+
+static void on_timer(void *ctx)
+{
+	struct seen *s = ctx;
+
+	s->timers++;
+	assert_int_equal(write(s->pipe_fd, "x", 1), 1);
+}
+
+static void on_never(void *ctx)
+{
+	fail();
+}
+
+static void on_child(void *ctx, pid_t pid, int status)
+{
+	struct seen *s = ctx;
+
+	s->status = WEXITSTATUS(status);
+	loop_stop(s->loop);
+}
+
+static void loop_serves_all_kinds(void **state)
+{
+	static const char *const argv[] = { "sh", "-c", "sleep 0.2; exit 9", NULL };
+	struct proc_spec spec = { .argv = argv };
+	struct seen s = { .loop = loop_new() };
+	struct error err = ERROR_INIT;
+	int p[2];
+	pid_t pid;
+
+	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+	s.pipe_fd = p[1];
+	loop_fd(s.loop, p[0], POLLIN, on_read, &s);
+	loop_timer(s.loop, 10, on_timer, &s);
+	loop_timer_remove(s.loop, loop_timer(s.loop, 1, on_never, &s));
+	loop_signal(s.loop, SIGUSR1, on_usr1, &s);
+	assert_int_equal(proc_start(&spec, &pid, &err), 0);
+	loop_child(s.loop, pid, on_child, &s);
+	loop_run(s.loop);
+	assert_int_equal(s.reads, 1);
+	assert_int_equal(s.timers, 1);
+	assert_int_equal(s.signals, 1);
+	assert_int_equal(s.status, 9);
+	loop_free(s.loop);
+	close(p[0]), close(p[1]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(child_output_and_status),
+		cmocka_unit_test(descriptors_can_be_swapped),
+		cmocka_unit_test(locks_exclude),
+		cmocka_unit_test(trees_are_removed_without_following_links),
+		cmocka_unit_test(copies_keep_holes),
+		cmocka_unit_test(loop_serves_all_kinds),
+	};
+
+	return cmocka_run_group_tests(tests, make_dir, drop_dir);
+}
