@@ -35,6 +35,7 @@ struct subcommand {
 
 struct command {
 	const char *name;
+	const char *group;   /* heading in `quiz help` */
 	const char *usage;   /* what follows the name: "[options] ID"; NULL when it has subwords only */
 	const char *summary; /* one line, no full stop */
 	const char *help;    /* more, for `quiz help NAME`; or NULL */
@@ -44,12 +45,16 @@ struct command {
 	size_t n_subs;
 	const char *program; /* in libexec; NULL: this one */
 	bool is_hidden;
+	bool takes_run_options; /* run_options() are its options */
 	/* With subs: called when no subword fits argv[0] (NULL: that is an error). */
 	int (*main)(int argc, char **argv, struct error *err);
 };
 
 /* NULL when it is none of them. */
 const struct command *command_find(const struct command *const *table, const char *name);
+
+/* Its own options, or those of a run. */
+const struct option_row *command_option_rows(const struct command *cmd, size_t *ret_n);
 
 /* Runs a command with the words after its name: help, subwords and `program` included. */
 int command_run(const struct command *cmd, int argc, char **argv, struct error *err);

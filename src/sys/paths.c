@@ -40,9 +40,11 @@ int paths_init(struct paths *p, struct error *err)
 	if (tree && *tree == '/') {
 		p->libexec = mem_printf("%s/libexec", tree);
 		p->share = mem_printf("%s/share", tree);
+		p->sysconf = mem_printf("%s/etc", tree);
 	} else {
 		p->libexec = mem_strdup(QUIZ_LIBEXEC);
 		p->share = mem_strdup(QUIZ_SHARE);
+		p->sysconf = mem_strdup(QUIZ_SYSCONF);
 	}
 	return 0;
 }
@@ -57,6 +59,7 @@ void paths_clear(struct paths *p)
 	free(p->runtime);
 	free(p->libexec);
 	free(p->share);
+	free(p->sysconf);
 	*p = (struct paths){ 0 };
 }
 

@@ -19,6 +19,7 @@ struct paths {		/* all owned, absolute, no trailing slash */
 	char *runtime;	/* $XDG_RUNTIME_DIR/quiz, else /tmp/quiz-<uid>; see paths_runtime() */
 	char *libexec;	/* helper programs, agents/<arch>/quiz-init */
 	char *share;	/* profiles/, kconfig/ */
+	char *sysconf;	/* quiz.cfg of the whole system: /etc/quiz; of a build tree: <tree>/etc */
 };
 
 /* Reads the environment. Relative XDG values are ignored, as the XDG base directory spec wants. */

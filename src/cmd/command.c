@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* What all programs with commands share: finding and running one, help from its rows, errors. */
+
+#include "cmd/command.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "spec/status.h"
+#include "sys/fs.h"
+
+void command_print_error(const struct error *err)
+{
+	_cleanup_str_ struct str safe = STR_INIT;
+
+	str_add_safe(&safe, err->text, strlen(err->text), true);
+	fprintf(stderr, "quiz: %s\n", str_cstr(&safe));
+	if (err->hint[0]) {
+		str_truncate(&safe, 0);
+		str_add_safe(&safe, err->hint, strlen(err->hint), true);
+		fprintf(stderr, "hint: %s\n", str_cstr(&safe));
+	}
+}
+
+const struct command *command_find(const struct command *const *table, const char *name)
+{
+	for (; *table; table++)
+		if (str_eq((*table)->name, name))
+			return *table;
+	return NULL;
+}
+
+const struct option_row *command_option_rows(const struct command *cmd, size_t *ret_n)
+{
+	if (cmd->takes_run_options)
+		return run_options(ret_n);
+	*ret_n = cmd->n_options;
+	return cmd->options;
+}
+
+/* ---- Help ---- */
+
+static void print_option(const struct option_row *row)
+{
+	_cleanup_str_ struct str left = STR_INIT;
+
+	if (row->flags & OPTION_HIDDEN)
+		return;
+	if (row->letter)
+		str_addf(&left, "-%c, --%s", row->letter, row->name);
+	else
+		str_addf(&left, "    --%s", row->name);
+	if (row->arg == OPTION_REQUIRED)
+		str_addf(&left, " %s", row->metavar);
+	else if (row->arg == OPTION_OPTIONAL)
+		str_addf(&left, "[=%s]", row->metavar);
+	printf("  %-28s  %s", str_cstr(&left), row->help);
+	if (row->fallback && !str_eq(row->fallback, "0"))
+		printf(" [%s]", row->fallback);
+	putchar('\n');
+}
+
+static void print_options(const struct option_row *rows, size_t n)
+{
+	if (!n)
+		return;
+	puts("\noptions:");
+	for (size_t i = 0; i < n; i++)
+		print_option(&rows[i]);
+}
+
+static void print_sub_usage(const struct command *cmd, const struct subcommand *sub)
+{
+	printf("usage: quiz %s %s%s%s\n\n%s.\n", cmd->name, sub->name, sub->usage ? " " : "",
+	       sub->usage ? sub->usage : "", sub->summary);
+	print_options(sub->options, sub->n_options);
+}
+
+void command_print_help(const struct command *cmd)
+{
+	size_t n;
+	const struct option_row *rows = command_option_rows(cmd, &n);
+
+	if (cmd->usage)
+		printf("usage: quiz %s%s%s\n", cmd->name, *cmd->usage ? " " : "", cmd->usage);
+	else
+		printf("usage: quiz %s SUBCOMMAND ...\n", cmd->name);
+	printf("\n%s.\n", cmd->summary);
+	if (cmd->help)
+		printf("\n%s", cmd->help);
+	if (cmd->n_subs)
+		puts("\nsubcommands:");
+	for (size_t i = 0; i < cmd->n_subs; i++) {
+		_cleanup_free_ char *left = mem_printf("%s%s%s", cmd->subs[i].name, cmd->subs[i].usage ? " " : "",
+						       cmd->subs[i].usage ? cmd->subs[i].usage : "");
+
+		if (strlen(left) > 30)
+			printf("  %s\n  %30s  %s\n", left, "", cmd->subs[i].summary);
+		else
+			printf("  %-30s  %s\n", left, cmd->subs[i].summary);
+	}
+	print_options(rows, n);
+}
+
+/* ---- Rows for completion and tests ---- */
+
+static void add_row(struct str *out, const char *kind, const char *command, const char *name, const char *usage,
+		    char letter, const char *complete, const char *help)
+{
+	char l[2] = { letter, '\0' };
+
+	str_addf(out, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", kind, command, name, usage ? usage : "", l,
+		 complete ? complete : "", help ? help : "");
+}
+
+static void add_option_rows(struct str *out, const char *command, const struct option_row *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!(rows[i].flags & OPTION_HIDDEN))
+			add_row(out, rows[i].arg == OPTION_OPTIONAL ? "option?" : "option", command, rows[i].name,
+				rows[i].metavar, rows[i].letter, rows[i].complete, rows[i].help);
+}
+
+void command_rows(const struct command *const *table, struct str *out)
+{
+	for (; *table; table++) {
+		const struct command *cmd = *table;
+		size_t n;
+		const struct option_row *rows = command_option_rows(cmd, &n);
+
+		if (cmd->is_hidden || cmd->program)
+			continue;
+		add_row(out, "command", cmd->name, "", cmd->usage, 0, NULL, cmd->summary);
+		add_option_rows(out, cmd->name, rows, n);
+		for (size_t i = 0; i < cmd->n_subs; i++) {
+			_cleanup_free_ char *name = mem_printf("%s %s", cmd->name, cmd->subs[i].name);
+
+			add_row(out, "sub", cmd->name, cmd->subs[i].name, cmd->subs[i].usage, 0, NULL,
+				cmd->subs[i].summary);
+			add_option_rows(out, name, cmd->subs[i].options, cmd->subs[i].n_options);
+		}
+	}
+}
+
+/* ---- Running one ---- */
+
+static bool is_help(const char *word)
+{
+	return str_eq(word, "--help") || str_eq(word, "-h");
+}
+
+/* Replaces this process by the helper that has the command. */
+static int exec_program(const struct command *cmd, int argc, char **argv, struct error *err)
+{
+	struct paths paths = { 0 };
+	_cleanup_free_ char *file = NULL;
+	_cleanup_strv_ struct strv args = STRV_INIT;
+	int errnum;
+
+	if (paths_init(&paths, err) < 0)
+		return -1;
+	file = fs_join(paths.libexec, cmd->program);
+	paths_clear(&paths);
+	strv_add(&args, file);
+	strv_add(&args, cmd->name);
+	for (int i = 0; i < argc; i++)
+		strv_add(&args, argv[i]);
+	fflush(NULL);
+	execv(file, args.v);
+	errnum = errno;
+	error_sys(err, errnum, "start '%s'", file);
+	return errnum == ENOENT ? error_hint(err, "this installation is not whole: make install") : -1;
+}
+
+static int run_sub(const struct command *cmd, int argc, char **argv, struct error *err)
+{
+	_cleanup_strv_ struct strv names = STRV_INIT;
+	const char *near;
+
+	for (size_t i = 0; argc && i < cmd->n_subs; i++) {
+		const struct subcommand *sub = &cmd->subs[i];
+
+		strv_add(&names, sub->name);
+		if (!str_eq(sub->name, argv[0]))
+			continue;
+		if (argc > 1 && is_help(argv[1])) {
+			print_sub_usage(cmd, sub);
+			return 0;
+		}
+		return sub->main(argc - 1, argv + 1, err);
+	}
+	if (cmd->main)
+		return cmd->main(argc, argv, err);
+	if (!argc) {
+		error_set(err, ERROR_USAGE, "'quiz %s' needs a subcommand", cmd->name);
+		return error_hint(err, "quiz help %s", cmd->name);
+	}
+	near = str_nearest(argv[0], (const char *const *)names.v);
+	error_set(err, ERROR_USAGE, "unknown subcommand 'quiz %s %s'", cmd->name, argv[0]);
+	return near ? error_hint(err, "did you mean: quiz %s %s?", cmd->name, near)
+		    : error_hint(err, "quiz help %s", cmd->name);
+}
+
+int command_run(const struct command *cmd, int argc, char **argv, struct error *err)
+{
+	if (cmd->program)
+		return exec_program(cmd, argc, argv, err);
+	if (argc && is_help(argv[0])) {
+		command_print_help(cmd);
+		return 0;
+	}
+	return cmd->n_subs ? run_sub(cmd, argc, argv, err) : cmd->main(argc, argv, err);
+}
+
+int command_main(const struct command *const *table, int argc, char **argv)
+{
+	struct error err = ERROR_INIT;
+	const struct command *cmd = argc > 1 ? command_find(table, argv[1]) : NULL;
+	int status;
+
+	if (argc == 2 && str_eq(argv[1], "--rows")) {
+		_cleanup_str_ struct str rows = STR_INIT;
+
+		command_rows(table, &rows);
+		fputs(str_cstr(&rows), stdout);
+		return 0;
+	}
+	if (!cmd) {
+		error_set(&err, ERROR_USAGE, "%s is a part of quiz and is started by it", argv[0]);
+		command_print_error(&err);
+		return STATUS_SETUP;
+	}
+	status = command_run(cmd, argc - 2, argv + 2, &err);
+	if (status < 0) {
+		command_print_error(&err);
+		return STATUS_SETUP;
+	}
+	return status;
+}
+
+/* ---- For the commands themselves ---- */
+
+int command_options(const struct option_row *rows, size_t n, const char *name, int argc, char **argv, void *target,
+		    struct strv *ret_words, struct error *err)
+{
+	options_defaults(rows, n, target);
+	return options_parse_table(rows, n, name, OPTIONS_PERMUTE, argc, argv, target, ret_words, NULL, err);
+}
+
+int command_want_words(const struct strv *words, size_t min, size_t max, const char *name, const char *usage,
+		       struct error *err)
+{
+	if (words->n >= min && words->n <= max)
+		return 0;
+	if (words->n > max)
+		error_set(err, ERROR_USAGE, "unexpected argument '%s'", words->v[max]);
+	else
+		error_set(err, ERROR_USAGE, "'quiz %s' needs more arguments", name);
+	return error_hint(err, "quiz %s %s", name, usage);
+}
+
+int context_load(struct context *ctx, struct error *err)
+{
+	*ctx = (struct context){ 0 };
+	if (paths_init(&ctx->paths, err) < 0 || workspace_find(&ctx->paths, NULL, &ctx->workspace, err) < 0 ||
+	    config_load(&ctx->paths, &ctx->workspace, &ctx->config, err) < 0) {
+		context_clear(ctx);
+		return -1;
+	}
+	runspec_init(&ctx->defaults);
+	return config_apply(&ctx->config, &ctx->defaults, err);
+}
+
+void context_clear(struct context *ctx)
+{
+	runspec_clear(&ctx->defaults);
+	config_clear(&ctx->config);
+	workspace_clear(&ctx->workspace);
+	paths_clear(&ctx->paths);
+}

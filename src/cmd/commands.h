@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+
+/*
+ * The commands of the quiz program, each in the file of its name, and the
+ * headings under which `quiz help` shows them. The array is in quiz.c.
+ */
+
+#include "cmd/command.h"
+
+#define GROUP_RUN  "programs in machines"
+#define GROUP_UP   "machines that are up"
+#define GROUP_MAKE "what to boot"
+#define GROUP_LOOK "looking back"
+#define GROUP_SELF "quiz itself"
+
+extern const struct command *const quiz_commands[]; /* NULL-terminated */
+
+extern const struct command cmd_run;
+extern const struct command cmd_profile;
+extern const struct command cmd_config;
+extern const struct command cmd_init;
+extern const struct command cmd_completion;
+extern const struct command cmd_help;
+extern const struct command cmd_version;
