@@ -13,6 +13,7 @@ struct arch {
 	const char *name;	   /* as in uname -m: "x86_64", "s390x" */
 	const char *debian;	   /* "amd64", "s390x" */
 	const char *qemu;	   /* "qemu-system-x86_64" */
+	const char *qemu_package;  /* Debian's package of it, for hints */
 	const char *machine;	   /* QEMU machine when not microvm/q35: "s390-ccw-virtio" */
 	const char *cpu_tcg, *cpu_kvm; /* -cpu */
 	const char *virtio_suffix; /* "-device" (mmio), "-pci", "-ccw" */

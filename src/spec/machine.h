@@ -113,6 +113,10 @@ struct machine {
 
 void machine_clear(struct machine *m);
 
+/* "microvm", "kvm", ...: the words of --machine and --accel. */
+const char *machine_type_name(enum machine_type t);
+const char *accel_name(enum accel a);
+
 /*
  * The part of a template's key that the machine makes: a hash over all fields
  * that must be equal (host paths of shares and slots, ram_*, is_incoming are

@@ -363,3 +363,17 @@ int proc_run_lines(const struct proc_spec *spec, int log_fd, proc_line_fn *line,
 		return -1;
 	return status ? child_error(spec->argv[0], status, &tail, err) : 0;
 }
+
+uint64_t proc_cpu_ms(pid_t pid)
+{
+	_cleanup_free_ char *path = mem_printf("/proc/%d/stat", (int)pid);
+	_cleanup_str_ struct str text = STR_INIT;
+	unsigned long long user, system;
+	const char *after;
+
+	/* proc(5): fields 14 and 15; the name before them may hold anything, parentheses too. */
+	if (fs_read(path, 4096, &text, NULL) < 0 || !(after = strrchr(str_cstr(&text), ')')) ||
+	    sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user, &system) != 2)
+		return 0;
+	return (user + system) * 1000 / (unsigned long long)sysconf(_SC_CLK_TCK);
+}

@@ -64,3 +64,6 @@ typedef void proc_line_fn(void *ctx, const char *line);
  * ERROR_CHILD with the last lines.
  */
 int proc_run_lines(const struct proc_spec *spec, int log_fd, proc_line_fn *line, void *ctx, struct error *err);
+
+/* CPU time that a process has used so far, user and system, milliseconds; 0 when it is gone. */
+uint64_t proc_cpu_ms(pid_t pid);

@@ -32,6 +32,7 @@ struct vmm_caps {
 	uint32_t version;	  /* major * 10000 + minor * 100 + micro */
 	bool has_microvm, has_q35;
 	bool has_kvm;		  /* compiled in */
+	bool has_tsc_deadline;	  /* this host's KVM gives x86 guests the TSC deadline timer (asked anew each time) */
 	bool has_sandbox;	  /* seccomp -sandbox */
 	bool has_9p;		  /* -fsdev local and virtio-9p */
 	bool has_pvpanic;	  /* the architecture's pvpanic device */
@@ -65,7 +66,23 @@ int vmm_kvm_memo_set(const struct vmm_caps *caps, const char *cache_dir, struct 
 /* Forgets it. Returns 1 when there was one. */
 int vmm_kvm_memo_clear(const char *cache_dir);
 
+/*
+ * How many virtio devices this machine type takes at most; 0: no limit worth
+ * knowing. A machine has one for the agent's port, and one per disk, share
+ * and nic.
+ */
+unsigned vmm_device_limit(const struct arch *arch, enum machine_type type, bool has_acpi);
+
+/*
+ * Appends the kernel options that this VMM wants for this machine (console,
+ * clock sources and fixed waits that do not exist in a virtual machine), each
+ * preceded by a space unless out is empty. Belongs into m->append before the
+ * user's own options. *m needs arch, type, accel, n_cpus and has_acpi.
+ */
+void vmm_kernel_args(const struct machine *m, const struct vmm_caps *caps, struct str *out);
+
 /* Host ends of the machine's ports: connected stream sockets, non-blocking. */
+#define VMM_AGENT_PORT_NAME "quiz.agent" /* of the virtio-serial port: wire.h's WIRE_AGENT_PORT, which this layer does not see */
 enum vmm_port {
 	VMM_PORT_AGENT,
 	VMM_PORT_CONSOLE,
@@ -93,6 +110,15 @@ struct vmm_options {
 	int oom_score_adj;
 	bool debug_qmp;		/* print the QMP conversation to stderr */
 };
+
+/*
+ * The command line that vmm_start() runs, argv[0] included, for --dry-run and
+ * golden tests: a pure function. Descriptors appear as the fixed numbers that
+ * the child sees. ERROR_USAGE or ERROR_UNSUPPORTED when this machine can not
+ * be had (too many devices, no 9p in this QEMU, ...).
+ */
+int vmm_plan(const struct machine *m, const struct vmm_caps *caps, const struct vmm_options *opt,
+	     struct strv *ret_argv, struct error *err);
 
 /* Starts it; returns when the process has been forked, not when it is ready. */
 int vmm_start(const struct machine *m, const struct vmm_caps *caps, const struct vmm_options *opt,

@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * What a VMM binary can do, and whether KVM is any good on this host.
+ *
+ * QEMU is asked once, over its monitor, with a machine that has nothing in
+ * it. The answer is a small JSON file named by the binary's path and stamp
+ * (device, inode, size, times), so an upgraded QEMU is asked again and the
+ * run path neither forks nor waits. Facts of the host (KVM) are not cached.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+#endif
+
+#include "spec/arch.h"
+#include "sys/fs.h"
+#include "sys/loop.h"
+#include "sys/proc.h"
+#include "vmm/qemu_plan.h"
+#include "vmm/qmp.h"
+#include "vmm/vmm.h"
+
+#define PROBE_FORMAT 1		/* of the cache file; bump when a field is added */
+#define PROBE_TIMEOUT_MS 20000	/* a cold disk, an oversubscribed host */
+#define CPUID_VMX (1u << 5) /* leaf 1, ecx */
+#define CPUID_SVM (1u << 2) /* leaf 0x80000001, ecx */
+#define MEMO_FILE "kvm-hangs"
+#define MEMO_MAX 65536
+
+/* The answer's fields, once: struct member and cache key. */
+#define CAPS_FLAGS(X)                                                          \
+	X(has_microvm) X(has_q35) X(has_kvm) X(has_sandbox) X(has_9p) X(has_pvpanic) X(has_vmcoreinfo)     \
+	X(has_stream_netdev) X(has_user_netdev) X(has_ignore_shared)
+
+void vmm_caps_clear(struct vmm_caps *c)
+{
+	free(c->binary);
+	free(c->identity);
+	*c = (struct vmm_caps){ 0 };
+}
+
+/* ---- The cache ---- */
+
+static char *cache_path(const char *cache_dir, const char *binary, uint64_t stamp)
+{
+	const char *name = strrchr(binary, '/');
+
+	return mem_printf("%s/probes/%s-%016llx.json", cache_dir, name ? name + 1 : binary,
+			  (unsigned long long)hash_mem(hash_str(HASH_INIT, binary), &stamp, sizeof(stamp)));
+}
+
+static char *identity_of(const char *binary, uint64_t stamp, uint32_t version)
+{
+	return mem_printf("%s %016llx %u.%u.%u", binary, (unsigned long long)stamp, version / 10000, version / 100 % 100,
+			  version % 100);
+}
+
+static int load_cached(const char *path, struct vmm_caps *c)
+{
+	_cleanup_str_ struct str text = STR_INIT;
+	json_t *root;
+	int ok = -1;
+
+	if (fs_read(path, 65536, &text, NULL) < 0)
+		return -1;
+	root = json_loads(str_cstr(&text), 0, NULL);
+	if (json_integer_value(json_object_get(root, "format")) == PROBE_FORMAT) {
+		c->version = (uint32_t)json_integer_value(json_object_get(root, "version"));
+#define X(flag) c->flag = json_is_true(json_object_get(root, #flag));
+		CAPS_FLAGS(X)
+#undef X
+		ok = c->version ? 0 : -1;
+	}
+	json_decref(root);
+	return ok;
+}
+
+/* Not being able to remember is no failure: the next run asks again. */
+static void save_cached(const char *path, const struct vmm_caps *c)
+{
+	json_t *root = json_pack("{s:i, s:s, s:i}", "format", PROBE_FORMAT, "binary", c->binary, "version", (int)c->version);
+	char *text;
+
+#define X(flag) json_object_set_new(root, #flag, json_boolean(c->flag));
+	CAPS_FLAGS(X)
+#undef X
+	text = json_dumps(root, JSON_INDENT(1));
+	if (text && fs_mkdir_parents(path, NULL) == 0)
+		fs_write_atomic(path, text, strlen(text), 0644, false, NULL);
+	free(text);
+	json_decref(root);
+}
+
+/* ---- Asking ---- */
+
+struct probe {
+	struct loop *loop;
+	struct qmp *qmp;
+	struct vmm_caps *caps;
+	const struct arch *arch;
+	size_t n_open; /* questions without an answer */
+	bool has_timed_out;
+	struct error why;
+};
+
+static void answered(struct probe *p)
+{
+	if (--p->n_open == 0)
+		loop_stop(p->loop);
+}
+
+static bool list_has(const json_t *list, const char *key, const char *value)
+{
+	size_t i;
+	json_t *item;
+
+	json_array_foreach((json_t *)list, i, item)
+		if (str_eq(json_string_value(json_object_get(item, key)), value))
+			return true;
+	return false;
+}
+
+static void on_machines(void *ctx, const json_t *result, const struct error *err)
+{
+	struct probe *p = ctx;
+
+	(void)err;
+	p->caps->has_microvm = list_has(result, "name", "microvm");
+	p->caps->has_q35 = list_has(result, "alias", "q35") || list_has(result, "name", "q35");
+	answered(p);
+}
+
+static void on_kvm(void *ctx, const json_t *result, const struct error *err)
+{
+	struct probe *p = ctx;
+
+	(void)err;
+	p->caps->has_kvm = json_is_true(json_object_get(result, "present"));
+	answered(p);
+}
+
+static void on_migration_caps(void *ctx, const json_t *result, const struct error *err)
+{
+	struct probe *p = ctx;
+
+	(void)err;
+	p->caps->has_ignore_shared = list_has(result, "capability", "x-ignore-shared");
+	answered(p);
+}
+
+/* The option group exists only in builds with seccomp; others answer with an error or an empty list. */
+static void on_sandbox(void *ctx, const json_t *result, const struct error *err)
+{
+	struct probe *p = ctx;
+
+	(void)err;
+	p->caps->has_sandbox = list_has(result, "option", "sandbox");
+	answered(p);
+}
+
+/* "type that implements itself": empty when this build has no such device. */
+static void on_9p(void *ctx, const json_t *result, const struct error *err)
+{
+	struct probe *p = ctx;
+
+	(void)err;
+	p->caps->has_9p = json_array_size(result) > 0;
+	answered(p);
+}
+
+static void on_pvpanic(void *ctx, const json_t *result, const struct error *err)
+{
+	struct probe *p = ctx;
+
+	(void)err;
+	p->caps->has_pvpanic = json_array_size(result) > 0;
+	answered(p);
+}
+
+static void on_vmcoreinfo(void *ctx, const json_t *result, const struct error *err)
+{
+	struct probe *p = ctx;
+
+	(void)err;
+	p->caps->has_vmcoreinfo = json_array_size(result) > 0;
+	answered(p);
+}
+
+/* No query names the backends that were built in; making one that goes away with this QEMU tells. */
+static void on_user_netdev(void *ctx, const json_t *result, const struct error *err)
+{
+	struct probe *p = ctx;
+
+	(void)result;
+	p->caps->has_user_netdev = !err;
+	answered(p);
+}
+
+static void on_greeting(void *ctx, const json_t *version)
+{
+	struct probe *p = ctx;
+
+	p->caps->version = (uint32_t)(json_integer_value(json_object_get(version, "major")) * 10000 +
+				      json_integer_value(json_object_get(version, "minor")) * 100 +
+				      json_integer_value(json_object_get(version, "micro")));
+	p->caps->has_stream_netdev = p->caps->version >= 70200;
+}
+
+static void on_closed(void *ctx, const struct error *why)
+{
+	struct probe *p = ctx;
+
+	p->why = *why;
+	loop_stop(p->loop);
+}
+
+static void on_timeout(void *ctx)
+{
+	struct probe *p = ctx;
+
+	p->has_timed_out = true;
+	loop_stop(p->loop);
+}
+
+static void ask(struct probe *p, const char *command, json_t *args, qmp_reply_fn *done)
+{
+	p->n_open++;
+	qmp_command(p->qmp, command, args, done, p);
+}
+
+static void ask_type(struct probe *p, const char *type, qmp_reply_fn *done)
+{
+	ask(p, "qom-list-types", json_pack("{s:s, s:b}", "implements", type, "abstract", 0), done);
+}
+
+static void ask_all(struct probe *p)
+{
+	char *virtio_9p = mem_printf("virtio-9p%s", p->arch->virtio_suffix);
+
+	ask(p, "query-machines", NULL, on_machines);
+	ask(p, "query-kvm", NULL, on_kvm);
+	ask(p, "query-migrate-capabilities", NULL, on_migration_caps);
+	ask(p, "query-command-line-options", json_pack("{s:s}", "option", "sandbox"), on_sandbox);
+	ask_type(p, virtio_9p, on_9p);
+	ask_type(p, p->arch->pvpanic ? p->arch->pvpanic : "none", on_pvpanic);
+	ask_type(p, "vmcoreinfo", on_vmcoreinfo);
+	ask(p, "netdev_add", json_pack("{s:s, s:s, s:b}", "type", "user", "id", "probe", "restrict", 1), on_user_netdev);
+	free(virtio_9p);
+}
+
+static int ask_qemu(const struct arch *arch, const char *binary, struct vmm_caps *c, struct error *err)
+{
+	_cleanup_close_ int err_r = -1;
+	_cleanup_close_ int err_w = -1;
+	int sv[2], p[2];
+	char words[512] = "";
+	struct probe probe = { .caps = c, .arch = arch };
+	const struct qmp_callbacks cb = { .greeting = on_greeting, .closed = on_closed, .ctx = &probe };
+	/* accel qtest: neither the translator nor KVM is set up. */
+	const char *const argv[] = { binary, "-machine", "none", "-accel", "qtest", "-nodefaults", "-no-user-config",
+				     "-display", "none", "-chardev", "socket,id=qmp,fd=3", "-mon", "chardev=qmp,mode=control", NULL };
+	pid_t pid;
+
+	_Static_assert(QEMU_FD_QMP == 3, "argv above names it");
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
+		return error_sys(err, errno, "make a socket pair");
+	if (pipe2(p, O_CLOEXEC | O_NONBLOCK) < 0) {
+		close(sv[0]);
+		close(sv[1]);
+		return error_sys(err, errno, "make a pipe");
+	}
+	err_r = p[0];
+	err_w = p[1];
+	const struct proc_fd fds[] = { { sv[1], QEMU_FD_QMP }, { err_w, STDERR_FILENO } };
+	const struct proc_spec spec = { .argv = argv, .fds = fds, .n_fds = ARRAY_SIZE(fds) };
+	int r = proc_start(&spec, &pid, err);
+
+	close(sv[1]);
+	if (r < 0) {
+		close(sv[0]);
+		return -1;
+	}
+	probe.loop = loop_new();
+	probe.qmp = qmp_new(probe.loop, sv[0], &cb, false);
+	loop_timer(probe.loop, PROBE_TIMEOUT_MS, on_timeout, &probe);
+	ask_all(&probe);
+	loop_run(probe.loop);
+	proc_kill(pid, 0);
+	bool is_done = probe.n_open == 0 && !error_is_set(&probe.why);
+	qmp_free(probe.qmp);
+	loop_free(probe.loop);
+	if (is_done && c->version)
+		return 0;
+	ssize_t n = read(err_r, words, sizeof(words) - 1);
+	_cleanup_str_ struct str safe = STR_INIT;
+	if (n > 0)
+		str_add_safe(&safe, words, (size_t)n, true);
+	if (probe.has_timed_out)
+		return error_set(err, ERROR_TIMEOUT, "cannot ask '%s' what it can do: no answer within %d s", binary,
+				 PROBE_TIMEOUT_MS / 1000);
+	return error_set(err, ERROR_CHILD, "cannot ask '%s' what it can do: %s", binary,
+			 safe.len ? safe.p : "it ended without an answer");
+}
+
+/* KVM gives guests the TSC deadline timer (KVM_CAP_TSC_DEADLINE_TIMER), whatever the host's own CPU flags say. */
+static bool kvm_has_tsc_deadline(void)
+{
+	_cleanup_close_ int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	const unsigned long check_extension = 0xae03; /* KVM_CHECK_EXTENSION, linux/kvm.h */
+
+	return fd >= 0 && ioctl(fd, check_extension, 72L) > 0;
+}
+
+int vmm_probe(const struct arch *arch, const char *binary, const char *cache_dir, struct vmm_caps *ret, struct error *err)
+{
+	_cleanup_free_ char *found = binary && strchr(binary, '/') ? mem_strdup(binary)
+								   : fs_find_program(binary ? binary : arch->qemu);
+	_cleanup_free_ char *path = NULL;
+	_cleanup_free_ char *file = NULL;
+	struct vmm_caps c = { 0 };
+
+	if (!found || !fs_is_executable(found)) {
+		error_set(err, ERROR_MISSING, "cannot find '%s'", binary ? binary : arch->qemu);
+		if (!binary)
+			error_hint(err, "apt-get install %s", arch->qemu_package);
+		return -1;
+	}
+	path = fs_real_path(found, err);
+	if (!path)
+		return -1;
+	uint64_t stamp = fs_stamp(path);
+	file = cache_path(cache_dir, path, stamp);
+	c.binary = mem_strdup(path);
+	if (load_cached(file, &c) < 0) {
+		if (ask_qemu(arch, path, &c, err) < 0) {
+			vmm_caps_clear(&c);
+			return -1;
+		}
+		save_cached(file, &c);
+	}
+	c.identity = identity_of(path, stamp, c.version);
+	if (c.has_kvm && arch->has_microvm)
+		c.has_tsc_deadline = kvm_has_tsc_deadline();
+	*ret = c;
+	return 0;
+}
+
+/* ---- KVM ---- */
+
+/*
+ * A guest of a host that is itself a guest, without vmx or svm in its CPU
+ * flags, finds a /dev/kvm of a para-virtual kind at times: machines can be
+ * made, their vCPUs never execute anything.
+ */
+static bool is_nested_para(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	unsigned a, b, c, d;
+
+	if (!__get_cpuid(1, &a, &b, &c, &d) || (c & CPUID_VMX))
+		return false;
+	return !__get_cpuid(0x80000001, &a, &b, &c, &d) || !(c & CPUID_SVM);
+#else
+	return false;
+#endif
+}
+
+/* Key of the memo: what may change to make KVM work again. */
+static char *memo_line(const struct vmm_caps *caps)
+{
+	_cleanup_str_ struct str boot = STR_INIT;
+	struct utsname u;
+
+	if (fs_read("/proc/sys/kernel/random/boot_id", 64, &boot, NULL) < 0 || uname(&u) < 0)
+		return mem_printf("unknown %s", caps->identity);
+	while (boot.len && boot.p[boot.len - 1] == '\n')
+		str_truncate(&boot, boot.len - 1);
+	return mem_printf("%s %s %s", str_cstr(&boot), u.release, caps->identity);
+}
+
+static char *memo_path(const char *cache_dir)
+{
+	return mem_printf("%s/probes/" MEMO_FILE, cache_dir);
+}
+
+static bool memo_has(const struct vmm_caps *caps, const char *cache_dir)
+{
+	_cleanup_free_ char *path = memo_path(cache_dir);
+	_cleanup_free_ char *line = memo_line(caps);
+	_cleanup_str_ struct str text = STR_INIT;
+	_cleanup_strv_ struct strv lines = STRV_INIT;
+
+	if (fs_read(path, MEMO_MAX, &text, NULL) < 0)
+		return false;
+	strv_split(&lines, str_cstr(&text), "\n");
+	return strv_has(&lines, line);
+}
+
+enum kvm_state vmm_kvm_state(const struct vmm_caps *caps, const struct arch *arch, const char *cache_dir)
+{
+	if (arch != arch_native() || !caps->has_kvm || access("/dev/kvm", F_OK) < 0)
+		return KVM_ABSENT;
+	if (access("/dev/kvm", R_OK | W_OK) < 0)
+		return KVM_DENIED;
+	if (is_nested_para())
+		return KVM_NESTED_PARA;
+	return memo_has(caps, cache_dir) ? KVM_MEMO : KVM_USABLE;
+}
+
+const char *kvm_state_text(enum kvm_state s)
+{
+	static const char *const texts[] = {
+		[KVM_USABLE] = "usable",
+		[KVM_ABSENT] = "not there",
+		[KVM_DENIED] = "there, but this user may not open /dev/kvm",
+		[KVM_NESTED_PARA] = "not trusted: this CPU has neither vmx nor svm, so a guest would hang",
+		[KVM_MEMO] = "not trusted: a guest produced nothing since this host was booted",
+	};
+
+	return texts[s];
+}
+
+int vmm_kvm_memo_set(const struct vmm_caps *caps, const char *cache_dir, struct error *err)
+{
+	_cleanup_free_ char *path = memo_path(cache_dir);
+	_cleanup_free_ char *line = memo_line(caps);
+
+	/* One line: what hung on another boot of this host says nothing any more. */
+	_cleanup_free_ char *text = mem_printf("%s\n", line);
+
+	if (fs_mkdir_parents(path, err) < 0)
+		return -1;
+	return fs_write_atomic(path, text, strlen(text), 0644, false, err);
+}
+
+int vmm_kvm_memo_clear(const char *cache_dir)
+{
+	_cleanup_free_ char *path = memo_path(cache_dir);
+
+	return unlink(path) == 0;
+}

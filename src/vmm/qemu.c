@@ -1,0 +1,608 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * A QEMU process: its life, its ports and the commands of vmm.h.
+ *
+ * Theory of operation: three socket pairs (monitor, console, agent) and a
+ * pipe for stderr are made before the fork; QEMU inherits its ends at the
+ * numbers that the plan names. Nothing is waited for: commands are queued on
+ * the monitor and answered when QEMU gets to them.
+ *
+ * State is what QEMU's events say. Commands of several steps (save, load,
+ * dump) are a struct job, one at a time each, that ends with its callback:
+ *
+ *	save: capabilities -> getfd (state) -> migrate fd:     -> MIGRATION completed
+ *	load: capabilities -> getfd (state) -> migrate-incoming -> MIGRATION completed
+ *	dump: getfd (core) -> dump-guest-memory kdump-zlib, else elf
+ *
+ * The end: SIGCHLD -> what QEMU still had said is read (monitor, stderr) ->
+ * open commands fail -> VMM_EVENT_EXITED, the last event.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "spec/arch.h"
+#include "sys/fs.h"
+#include "sys/proc.h"
+#include "vmm/qemu_plan.h"
+#include "vmm/qmp.h"
+#include "vmm/vmm.h"
+
+#define LAST_WORDS_MAX 4096 /* bytes kept of QEMU's stderr */
+#define PORT_BUFFER (1 << 20) /* bytes asked for per direction of a port; the kernel may give less */
+
+/* From here on `fd:` of a plain file is deprecated and `file:` of a descriptor set is the way. */
+#define QEMU_HAS_FILE_FDSET 90100
+
+enum job_kind {
+	JOB_NONE,
+	JOB_SAVE,
+	JOB_LOAD,
+};
+
+struct vmm {
+	struct loop *loop;
+	struct vmm_callbacks cb;
+	struct qmp *qmp;
+	pid_t pid; /* 0: reaped */
+	int ports[VMM_N_PORTS];
+	int stderr_fd;
+	struct str last_words;
+	char *gdb_socket; /* owned */
+	uint32_t version;
+	uint64_t kill_timer;
+	bool has_io_error; /* told once: a failing disk fails often */
+
+	/* the migration under way */
+	enum job_kind job;
+	vmm_done_fn *job_done;
+	void *job_ctx;
+
+	/* the dump under way */
+	vmm_done_fn *dump_done;
+	void *dump_ctx;
+	int dump_fd;
+};
+
+static void tell(struct vmm *v, enum vmm_event ev, const char *text)
+{
+	if (v->cb.event)
+		v->cb.event(v->cb.ctx, ev, text);
+}
+
+/* ---- One command, one callback ---- */
+
+struct simple {
+	vmm_done_fn *done;
+	void *ctx;
+};
+
+static void simple_done(void *ctx, const json_t *result, const struct error *err)
+{
+	struct simple s = *(struct simple *)ctx;
+
+	(void)result;
+	free(ctx);
+	if (s.done)
+		s.done(s.ctx, err);
+}
+
+static void simple_command(struct vmm *v, const char *name, vmm_done_fn *done, void *ctx)
+{
+	struct simple *s = mem_alloc(sizeof(*s));
+
+	*s = (struct simple){ done, ctx };
+	qmp_command(v->qmp, name, NULL, simple_done, s);
+}
+
+void vmm_pause(struct vmm *v, vmm_done_fn *done, void *ctx)
+{
+	simple_command(v, "stop", done, ctx);
+}
+
+void vmm_resume(struct vmm *v, vmm_done_fn *done, void *ctx)
+{
+	simple_command(v, "cont", done, ctx);
+}
+
+void vmm_nmi(struct vmm *v, vmm_done_fn *done, void *ctx)
+{
+	simple_command(v, "inject-nmi", done, ctx);
+}
+
+struct status_query {
+	vmm_status_fn *done;
+	void *ctx;
+};
+
+static void status_done(void *ctx, const json_t *result, const struct error *err)
+{
+	struct status_query s = *(struct status_query *)ctx;
+	const char *status = json_string_value(json_object_get(result, "status"));
+
+	free(ctx);
+	s.done(s.ctx, err ? NULL : status ? status : "", err);
+}
+
+void vmm_status(struct vmm *v, vmm_status_fn *done, void *ctx)
+{
+	struct status_query *s = mem_alloc(sizeof(*s));
+
+	*s = (struct status_query){ done, ctx };
+	qmp_command(v->qmp, "query-status", NULL, status_done, s);
+}
+
+/* ---- Save and load ---- */
+
+static void job_end(struct vmm *v, const struct error *err)
+{
+	vmm_done_fn *done = v->job_done;
+
+	if (v->job == JOB_NONE)
+		return;
+	v->job = JOB_NONE;
+	v->job_done = NULL;
+	if (done)
+		done(v->job_ctx, err);
+}
+
+/* The steps before the last one: only failure matters. */
+static void job_step(void *ctx, const json_t *result, const struct error *err)
+{
+	(void)result;
+	if (err)
+		job_end(ctx, err);
+}
+
+static void on_migration(struct vmm *v, const json_t *data)
+{
+	const char *status = json_string_value(json_object_get(data, "status"));
+	struct error err = ERROR_INIT;
+
+	if (str_eq(status, "completed")) {
+		job_end(v, NULL);
+	} else if (str_eq(status, "failed") || str_eq(status, "cancelled")) {
+		error_set(&err, ERROR_CHILD, "cannot %s the machine's state: QEMU says '%s'",
+			  v->job == JOB_SAVE ? "save" : "load", status);
+		job_end(v, &err);
+	}
+}
+
+static json_t *capability(const char *name)
+{
+	return json_pack("{s:s, s:b}", "capability", name, "state", 1);
+}
+
+static void migrate(struct vmm *v, enum job_kind kind, int state_fd, vmm_done_fn *done, void *ctx)
+{
+	const char *verb = kind == JOB_SAVE ? "migrate" : "migrate-incoming";
+	const char *uri = "fd:state";
+
+	if (v->job != JOB_NONE) {
+		struct error err = ERROR_INIT;
+
+		error_set(&err, ERROR_BUSY, "cannot save or load the machine's state: it is being done already");
+		done(ctx, &err);
+		return;
+	}
+	v->job = kind;
+	v->job_done = done;
+	v->job_ctx = ctx;
+	qmp_command(v->qmp, "migrate-set-capabilities",
+		    json_pack("{s:[o,o]}", "capabilities", capability("x-ignore-shared"), capability("events")), job_step, v);
+	if (v->version >= QEMU_HAS_FILE_FDSET) {
+		qmp_command_fd(v->qmp, "add-fd", json_pack("{s:i}", "fdset-id", 1), state_fd, job_step, v);
+		uri = "file:/dev/fdset/1";
+	} else {
+		qmp_command_fd(v->qmp, "getfd", json_pack("{s:s}", "fdname", "state"), state_fd, job_step, v);
+	}
+	qmp_command(v->qmp, verb, json_pack("{s:s}", "uri", uri), job_step, v);
+}
+
+void vmm_save(struct vmm *v, int state_fd, vmm_done_fn *done, void *ctx)
+{
+	migrate(v, JOB_SAVE, state_fd, done, ctx);
+}
+
+void vmm_load(struct vmm *v, int state_fd, vmm_done_fn *done, void *ctx)
+{
+	migrate(v, JOB_LOAD, state_fd, done, ctx);
+}
+
+/* ---- Dump ---- */
+
+static void dump_end(struct vmm *v, const struct error *err)
+{
+	vmm_done_fn *done = v->dump_done;
+
+	close_fd(&v->dump_fd);
+	v->dump_done = NULL;
+	if (done)
+		done(v->dump_ctx, err);
+}
+
+static void dump_finished(void *ctx, const json_t *result, const struct error *err)
+{
+	(void)result;
+	dump_end(ctx, err);
+}
+
+static void send_dump(struct vmm *v, const char *format, qmp_reply_fn *done)
+{
+	if (lseek(v->dump_fd, 0, SEEK_SET) < 0 || ftruncate(v->dump_fd, 0) < 0) {
+		struct error err = ERROR_INIT;
+
+		error_sys(&err, errno, "write a vmcore");
+		dump_end(v, &err);
+		return;
+	}
+	/* When this fails, so does the dump behind it, which reports. */
+	qmp_command_fd(v->qmp, "getfd", json_pack("{s:s}", "fdname", "dump"), v->dump_fd, NULL, NULL);
+	qmp_command(v->qmp, "dump-guest-memory",
+		    json_pack("{s:b, s:s, s:s}", "paging", 0, "protocol", "fd:dump", "format", format), done, v);
+}
+
+/* An architecture, a device or a build without the compressed format: the plain one is larger but as good. */
+static void dump_compressed(void *ctx, const json_t *result, const struct error *err)
+{
+	struct vmm *v = ctx;
+
+	(void)result;
+	if (err && v->pid)
+		send_dump(v, "elf", dump_finished);
+	else
+		dump_end(v, err);
+}
+
+void vmm_dump(struct vmm *v, const char *path, vmm_done_fn *done, void *ctx)
+{
+	struct error err = ERROR_INIT;
+
+	if (v->dump_done) {
+		error_set(&err, ERROR_BUSY, "cannot write vmcore '%s': another one is being written", path);
+		done(ctx, &err);
+		return;
+	}
+	v->dump_fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (v->dump_fd < 0) {
+		error_sys(&err, errno, "write vmcore '%s'", path);
+		done(ctx, &err);
+		return;
+	}
+	v->dump_done = done;
+	v->dump_ctx = ctx;
+	send_dump(v, "kdump-zlib", dump_compressed);
+}
+
+/* ---- Events ---- */
+
+static void on_shutdown(struct vmm *v, const json_t *data)
+{
+	const char *reason = json_string_value(json_object_get(data, "reason"));
+
+	if (str_eq(reason, "guest-reset"))
+		tell(v, VMM_EVENT_RESET, reason);
+	else if (json_is_true(json_object_get(data, "guest")))
+		tell(v, VMM_EVENT_SHUTDOWN, reason ? reason : "");
+	/* Otherwise somebody told QEMU to quit: EXITED says the rest. */
+}
+
+static void on_io_error(struct vmm *v, const json_t *data)
+{
+	_cleanup_str_ struct str text = STR_INIT;
+	const char *device = json_string_value(json_object_get(data, "device"));
+	const char *reason = json_string_value(json_object_get(data, "reason"));
+
+	if (v->has_io_error)
+		return;
+	v->has_io_error = true;
+	str_addf(&text, "%s: %s", device && *device ? device : "disk",
+		 json_is_true(json_object_get(data, "nospace")) ? "no space left on the host" : reason ? reason : "I/O error");
+	tell(v, VMM_EVENT_IO_ERROR, str_cstr(&text));
+}
+
+static void on_panic(struct vmm *v, const json_t *data)
+{
+	const char *type = json_string_value(json_object_get(json_object_get(data, "info"), "type"));
+
+	tell(v, VMM_EVENT_PANICKED, type ? type : "");
+}
+
+static void on_stop(struct vmm *v, const json_t *data)
+{
+	(void)data;
+	tell(v, VMM_EVENT_PAUSED, "");
+}
+
+static void on_resume(struct vmm *v, const json_t *data)
+{
+	(void)data;
+	tell(v, VMM_EVENT_RUNNING, "");
+}
+
+static const struct {
+	const char *name;
+	void (*handle)(struct vmm *v, const json_t *data);
+} events[] = {
+	{ "STOP", on_stop },
+	{ "RESUME", on_resume },
+	{ "GUEST_PANICKED", on_panic },
+	{ "SHUTDOWN", on_shutdown },
+	{ "BLOCK_IO_ERROR", on_io_error },
+	{ "MIGRATION", on_migration },
+};
+
+static void on_event(void *ctx, const char *name, const json_t *data)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(events); i++)
+		if (!strcmp(events[i].name, name))
+			events[i].handle(ctx, data);
+}
+
+/* A monitor that hangs up belongs to a process that is ending (then SIGCHLD comes), or to one that is no use. */
+static void on_qmp_closed(void *ctx, const struct error *why)
+{
+	struct vmm *v = ctx;
+
+	job_end(v, why);
+	if (v->pid)
+		vmm_quit(v, 1000);
+}
+
+static void first_status(void *ctx, const char *status, const struct error *err)
+{
+	struct vmm *v = ctx;
+
+	/* Started without -S: the RESUME event was sent before anybody listened. */
+	if (!err && str_eq(status, "running"))
+		tell(v, VMM_EVENT_RUNNING, "");
+}
+
+/* ---- The process ---- */
+
+static void read_stderr(struct vmm *v)
+{
+	char buf[4096];
+	ssize_t n;
+
+	while (v->stderr_fd >= 0 && (n = read(v->stderr_fd, buf, sizeof(buf))) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return; /* nothing now */
+		str_add_mem(&v->last_words, buf, (size_t)n);
+		if (v->last_words.len > 2 * LAST_WORDS_MAX) {
+			memmove(v->last_words.p, v->last_words.p + v->last_words.len - LAST_WORDS_MAX, LAST_WORDS_MAX);
+			str_truncate(&v->last_words, LAST_WORDS_MAX);
+		}
+	}
+	if (v->stderr_fd >= 0) {
+		loop_fd_remove(v->loop, v->stderr_fd);
+		close_fd(&v->stderr_fd);
+	}
+}
+
+static void on_stderr(void *ctx, int fd, short what)
+{
+	(void)fd, (void)what;
+	read_stderr(ctx);
+}
+
+static void describe_end(const struct vmm *v, int wait_status, struct str *out)
+{
+	size_t len = v->last_words.len, from = 0;
+
+	if (WIFSIGNALED(wait_status))
+		str_addf(out, "ended by signal %d", WTERMSIG(wait_status));
+	else
+		str_addf(out, "exit status %d", WEXITSTATUS(wait_status));
+	while (len && strchr("\n\r ", v->last_words.p[len - 1]))
+		len--;
+	if (len > LAST_WORDS_MAX)
+		from = len - LAST_WORDS_MAX;
+	if (len) {
+		str_add(out, ": ");
+		str_add_safe(out, v->last_words.p + from, len - from, true);
+	}
+}
+
+static void on_exit_status(void *ctx, pid_t pid, int wait_status)
+{
+	_cleanup_str_ struct str text = STR_INIT;
+	struct error err = ERROR_INIT;
+	struct vmm *v = ctx;
+
+	(void)pid;
+	v->pid = 0;
+	loop_timer_remove(v->loop, v->kill_timer);
+	v->kill_timer = 0;
+	qmp_drain(v->qmp);
+	read_stderr(v);
+	describe_end(v, wait_status, &text);
+	error_set(&err, ERROR_CHILD, "QEMU is gone (%s)", str_cstr(&text));
+	job_end(v, &err);
+	tell(v, VMM_EVENT_EXITED, str_cstr(&text)); /* may free v */
+}
+
+/* Slots promise the guest a size: a shorter file would be another disk than the template's. */
+static int check_disks(const struct machine *m, struct error *err)
+{
+	for (size_t i = 0; i < m->n_disks; i++) {
+		const struct disk *d = &m->disks[i];
+		struct stat st;
+
+		if (d->backing != DISK_FILE)
+			continue;
+		if (stat(d->path, &st) < 0)
+			return error_sys(err, errno, "open disk image '%s'", d->path);
+		if (S_ISREG(st.st_mode) && d->capacity_bytes && (uint64_t)st.st_size != d->capacity_bytes)
+			return error_set(err, ERROR_SYSTEM, "cannot use disk image '%s': it has %llu bytes, the machine's disk %llu",
+					 d->path, (unsigned long long)st.st_size, (unsigned long long)d->capacity_bytes);
+	}
+	return 0;
+}
+
+static int make_pair(int *ret_ours, int *ret_theirs, int buffer_bytes, struct error *err)
+{
+	int sv[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
+		return error_sys(err, errno, "make a socket pair");
+	for (int i = 0; i < 2 && buffer_bytes; i++)
+		setsockopt(sv[i], SOL_SOCKET, SO_SNDBUF, &buffer_bytes, sizeof(buffer_bytes));
+	fcntl(sv[0], F_SETFL, O_NONBLOCK);
+	*ret_ours = sv[0];
+	*ret_theirs = sv[1];
+	return 0;
+}
+
+static int start_process(struct vmm *v, const struct machine *m, const struct strv *argv, const struct vmm_options *opt,
+			 int *ret_qmp_fd, struct error *err)
+{
+	_cleanup_close_ int qmp_ours = -1;
+	_cleanup_close_ int qmp_theirs = -1;
+	_cleanup_close_ int console_theirs = -1;
+	_cleanup_close_ int agent_theirs = -1;
+	_cleanup_close_ int stderr_theirs = -1;
+	int p[2];
+
+	if (check_disks(m, err) < 0 || make_pair(&qmp_ours, &qmp_theirs, 0, err) < 0 ||
+	    make_pair(&v->ports[VMM_PORT_CONSOLE], &console_theirs, 0, err) < 0 ||
+	    make_pair(&v->ports[VMM_PORT_AGENT], &agent_theirs, PORT_BUFFER, err) < 0)
+		return -1;
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return error_sys(err, errno, "make a pipe");
+	v->stderr_fd = p[0];
+	stderr_theirs = p[1];
+	fcntl(v->stderr_fd, F_SETFL, O_NONBLOCK);
+
+	const struct proc_fd fds[] = {
+		{ stderr_theirs, STDERR_FILENO },
+		{ qmp_theirs, QEMU_FD_QMP },
+		{ console_theirs, QEMU_FD_CONSOLE },
+		{ agent_theirs, QEMU_FD_AGENT },
+	};
+	const struct proc_spec spec = {
+		.argv = (const char *const *)argv->v,
+		.fds = fds,
+		.n_fds = ARRAY_SIZE(fds),
+		.oom_score_adj = opt->oom_score_adj,
+	};
+	if (proc_start(&spec, &v->pid, err) < 0)
+		return -1;
+	*ret_qmp_fd = take_fd(&qmp_ours);
+	return 0;
+}
+
+int vmm_start(const struct machine *m, const struct vmm_caps *caps, const struct vmm_options *opt, struct loop *loop,
+	      const struct vmm_callbacks *cb, struct vmm **ret, struct error *err)
+{
+	_cleanup_strv_ struct strv argv = STRV_INIT;
+	struct qmp_callbacks qmp_cb = { .event = on_event, .closed = on_qmp_closed };
+	struct vmm *v;
+	int qmp_fd;
+
+	if (vmm_plan(m, caps, opt, &argv, err) < 0)
+		return -1;
+	v = mem_alloc(sizeof(*v));
+	v->loop = loop;
+	v->cb = *cb;
+	v->stderr_fd = v->dump_fd = -1;
+	for (int i = 0; i < VMM_N_PORTS; i++)
+		v->ports[i] = -1;
+	v->version = caps->version;
+	if (m->has_gdb)
+		v->gdb_socket = fs_join(opt->run_dir, QEMU_GDB_SOCKET);
+	if (start_process(v, m, &argv, opt, &qmp_fd, err) < 0) {
+		vmm_free(v);
+		return -1;
+	}
+	qmp_cb.ctx = v;
+	v->qmp = qmp_new(loop, qmp_fd, &qmp_cb, opt->debug_qmp);
+	loop_fd(loop, v->stderr_fd, POLLIN, on_stderr, v);
+	loop_child(loop, v->pid, on_exit_status, v);
+	if (!m->is_incoming)
+		vmm_status(v, first_status, v);
+	*ret = v;
+	return 0;
+}
+
+void vmm_free(struct vmm *v)
+{
+	struct error err = ERROR_INIT;
+
+	if (!v)
+		return;
+	v->cb.event = NULL;
+	if (v->pid) {
+		loop_child_remove(v->loop, v->pid);
+		proc_kill(v->pid, 0);
+		v->pid = 0;
+	}
+	loop_timer_remove(v->loop, v->kill_timer);
+	qmp_free(v->qmp);
+	v->qmp = NULL;
+	error_set(&err, ERROR_CHILD, "the machine was ended");
+	job_end(v, &err); /* waiting for an event, not for an answer */
+	if (v->stderr_fd >= 0)
+		loop_fd_remove(v->loop, v->stderr_fd);
+	close_fd(&v->stderr_fd);
+	close_fd(&v->dump_fd);
+	for (int i = 0; i < VMM_N_PORTS; i++)
+		close_fd(&v->ports[i]);
+	if (v->gdb_socket)
+		unlink(v->gdb_socket);
+	free(v->gdb_socket);
+	str_clear(&v->last_words);
+	free(v);
+}
+
+pid_t vmm_pid(const struct vmm *v)
+{
+	return v->pid;
+}
+
+int vmm_port_fd(const struct vmm *v, enum vmm_port port)
+{
+	return v->ports[port];
+}
+
+const char *vmm_gdb_socket(const struct vmm *v)
+{
+	return v->gdb_socket;
+}
+
+uint64_t vmm_cpu_ms(const struct vmm *v)
+{
+	return v->pid ? proc_cpu_ms(v->pid) : 0;
+}
+
+void vmm_kill(struct vmm *v)
+{
+	if (v->pid)
+		kill(v->pid, SIGKILL);
+}
+
+static void kill_late(void *ctx)
+{
+	struct vmm *v = ctx;
+
+	v->kill_timer = 0;
+	vmm_kill(v);
+}
+
+void vmm_quit(struct vmm *v, unsigned grace_ms)
+{
+	if (!v->pid || v->kill_timer)
+		return;
+	v->kill_timer = loop_timer(v->loop, grace_ms, kill_late, v);
+	qmp_command(v->qmp, "quit", NULL, NULL, NULL);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+
+/*
+ * QEMU's command line as a pure function: vmm_plan() of vmm/vmm.h, and what
+ * qemu.c must know of it. QEMU gets its ports as connected sockets at fixed
+ * descriptor numbers, so nothing listens anywhere and the text is the same
+ * for every run.
+ */
+
+/* What the child sees; stdin and stdout are /dev/null, stderr is a pipe to us. */
+enum qemu_fd {
+	QEMU_FD_QMP = 3,
+	QEMU_FD_CONSOLE = 4,
+	QEMU_FD_AGENT = 5,
+};
+
+/* In vmm_options.run_dir. */
+#define QEMU_GDB_SOCKET "gdb.sock"
