@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+
+/*
+ * The grammar of one console line: what stands before the kernel's own text
+ * (time stamp, printk caller, syslog and serial console prefixes), and the
+ * words inside it that reports are made of.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "run/finding.h"
+
+struct log_line {
+	const char *text; /* the kernel's own words, borrowed from the line */
+	size_t len;
+	bool is_stamped;  /* something in front of it says: the kernel speaks */
+	bool has_time;
+	uint64_t time_us;
+	char caller[16];  /* "T123", "C1", or "" */
+};
+
+/* Takes the prefixes off. is_first: the log may begin in the middle of a line. */
+void log_line_parse(const char *line, size_t n, bool is_first, struct log_line *ret);
+
+/* A symbol as in "zfs_ioctl+0x12/0x340 [zfs]". */
+struct log_symbol {
+	char name[FINDING_FUNCTION_MAX]; /* without compiler suffixes (.isra.0, .cold, ...) */
+	char module[FINDING_MODULE_MAX]; /* or "" */
+	bool is_unreliable;		 /* "? " in front: found on the stack, perhaps not a caller */
+};
+
+/* The first symbol+offset/size of a text. False: none. */
+bool log_symbol_find(const char *text, size_t n, struct log_symbol *ret);
+
+/* The first FILE:LINE of a text (a source file by its suffix). False: none. */
+bool log_source_find(const char *text, size_t n, char *file, size_t file_size, uint32_t *ret_line);
+
+/* Is this function a part of the machinery of reporting, trapping or sleeping, so that the culprit is its caller? */
+bool log_symbol_is_boilerplate(const char *name);
+
+/* Does the line look like a part of a report (registers, stack, lockdep's words)? */
+bool log_line_is_body(const char *text, size_t n);

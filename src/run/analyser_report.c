@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Reports have no common frame: some end with "---[ end trace", some with a
+ * row of '=', many with nothing. So a report ends at its end marker, or when
+ * several lines in a row do not look like a part of it, or after a gap in
+ * the kernel's clock, or at the next first line. What came after the last line
+ * that looked right is cut off again.
+ *
+ * The functions that make the fingerprint come from the first stack only:
+ * KASAN prints those of allocation and freeing, too, which vary.
+ */
+
+#include "run/analyser_report.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define HEAD_LINES_MAX 40     /* after so many lines a first line begins another report */
+#define REPORT_LINES_MAX 600
+#define FOREIGN_MAX 6	      /* strange lines in a row that end a report with a stack */
+#define FOREIGN_HEAD_MAX 12   /* the same before the stack: prose, as lockdep's */
+#define GAP_US 3000000	      /* a report is printed in one go; slow consoles need some time for it */
+
+static bool starts(const char *text, size_t n, const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	return n >= len && memcmp(text, prefix, len) == 0;
+}
+
+/* Appends, cut to what fits. */
+static void put(char *to, size_t size, const char *fmt, ...) _printf_(3, 4);
+static void put(char *to, size_t size, const char *fmt, ...)
+{
+	size_t n = strlen(to);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(to + n, size - n, fmt, ap);
+	va_end(ap);
+}
+
+/* Copies bytes as printable text. */
+static void copy_text(char *to, size_t size, const char *text, size_t n)
+{
+	size_t o = 0;
+
+	for (size_t i = 0; i < n && o + 1 < size; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		to[o++] = c < 0x20 || c >= 0x7f ? (c == '\t' ? ' ' : '?') : (char)c;
+	}
+	while (o > 0 && to[o - 1] == ' ')
+		o--;
+	to[o] = '\0';
+}
+
+static void add_function(struct report *r, const struct log_symbol *sym)
+{
+	struct finding *f = r->finding;
+
+	if (sym->is_unreliable || log_symbol_is_boilerplate(sym->name) || f->n_frames == FINDING_FRAMES_MAX)
+		return;
+	for (uint32_t i = 0; i < f->n_frames; i++)
+		if (strcmp(f->frames[i], sym->name) == 0)
+			return;
+	if (f->n_frames == 0) {
+		snprintf(f->function, sizeof(f->function), "%s", sym->name);
+		snprintf(f->module, sizeof(f->module), "%s", sym->module);
+	}
+	snprintf(f->frames[f->n_frames++], sizeof(f->frames[0]), "%s", sym->name);
+}
+
+/* "CPU: 1 PID: 123 Comm: zpool Tainted: ...", also "CPU: 1 UID: 0 PID: ..." and the first line of a WARN. */
+static void parse_cpu(struct finding *f, const char *text, size_t n)
+{
+	char buf[160];
+	const char *p;
+
+	copy_text(buf, sizeof(buf), text, n);
+	p = strstr(buf, "CPU: ");
+	if (p && f->cpu < 0 && isdigit((unsigned char)p[5]))
+		f->cpu = (int32_t)strtoul(p + 5, NULL, 10);
+	p = strstr(buf, "PID: ");
+	if (p && f->pid < 0 && isdigit((unsigned char)p[5]))
+		f->pid = (int32_t)strtoul(p + 5, NULL, 10);
+	p = strstr(buf, "Comm: ");
+	if (p && !f->comm[0])
+		snprintf(f->comm, sizeof(f->comm), "%.*s", (int)strcspn(p + 6, " "), p + 6);
+	p = strstr(buf, ", CPU#"); /* since 6.19: ", CPU#1: comm/123" */
+	if (p && f->cpu < 0) {
+		const char *colon = strstr(p, ": "), *slash = colon ? strrchr(colon, '/') : NULL;
+
+		f->cpu = (int32_t)strtoul(p + 6, NULL, 10);
+		if (slash) {
+			snprintf(f->comm, sizeof(f->comm), "%.*s", (int)(slash - colon - 2), colon + 2);
+			f->pid = (int32_t)strtoul(slash + 1, NULL, 10);
+		}
+	}
+}
+
+/* "INFO: task COMM:PID blocked", "soft lockup - CPU#1 stuck for 22s! [comm:123]" */
+static void parse_task(struct finding *f, const char *head)
+{
+	const char *p = NULL, *colon;
+	size_t n = 0;
+
+	if (str_starts(head, "INFO: task ")) {
+		p = head + 11;
+		n = strcspn(p, " ");
+	} else if ((p = strrchr(head, '[')) && strchr(p, ']')) {
+		p++;
+		n = strcspn(p, "]");
+	}
+	if (!p || !n)
+		return;
+	for (colon = p + n; colon > p && *colon != ':'; colon--)
+		;
+	if (*colon != ':' || !isdigit((unsigned char)colon[1]))
+		return;
+	snprintf(f->comm, sizeof(f->comm), "%.*s", (int)(colon - p), p);
+	f->pid = (int32_t)strtoul(colon + 1, NULL, 10);
+	p = strstr(head, "CPU#");
+	if (p && f->cpu < 0)
+		f->cpu = (int32_t)strtoul(p + 4, NULL, 10);
+}
+
+/* "PANIC at dmu.c:123:dmu_read()" names the function without an offset. */
+static void parse_zfs_at(struct report *r, const char *text, size_t n)
+{
+	struct log_symbol sym = { 0 };
+	const char *end = text + n, *colon, *paren;
+
+	for (paren = text; paren < end && *paren != '('; paren++)
+		;
+	for (colon = paren; colon > text && *colon != ':'; colon--)
+		;
+	if (paren == end || *colon != ':' || paren - colon < 2 || (size_t)(paren - colon) > sizeof(sym.name))
+		return;
+	memcpy(sym.name, colon + 1, (size_t)(paren - colon - 1));
+	for (const char *c = sym.name; *c; c++)
+		if (!isalnum((unsigned char)*c) && *c != '_')
+			return;
+	add_function(r, &sym);
+}
+
+static void parse_head(struct report *r, const struct log_line *l)
+{
+	struct finding *f = r->finding;
+	struct log_symbol sym;
+	const char *at = l->text;
+	size_t n = l->len;
+
+	if (!f->file[0])
+		log_source_find(l->text, l->len, f->file, sizeof(f->file), &f->line);
+	if (starts(l->text, l->len, "PANIC at "))
+		parse_zfs_at(r, l->text, l->len);
+	while (log_symbol_find(at, n, &sym)) {
+		const char *next = memmem(at, n, "+0x", 3);
+
+		add_function(r, &sym);
+		n -= (size_t)(next + 3 - at);
+		at = next + 3;
+	}
+	parse_cpu(f, l->text, l->len);
+	parse_task(f, r->head);
+}
+
+void report_open(struct report *r, struct finding *f, const struct crash_pattern *row, const struct log_line *l, const char *message)
+{
+	memset(r, 0, sizeof(*r));
+	r->finding = f;
+	r->row = row;
+	snprintf(r->caller, sizeof(r->caller), "%s", l->caller);
+	r->has_time = l->has_time;
+	r->last_time_us = l->time_us;
+	f->class = row->class;
+	f->severity = row->severity;
+	f->is_init_death = row->flags & CRASH_INIT_DEATH;
+	f->has_time = l->has_time;
+	f->time_us = l->time_us;
+	f->cpu = f->pid = -1;
+	f->count = 1;
+	snprintf(f->caller, sizeof(f->caller), "%s", l->caller);
+	copy_text(r->head, sizeof(r->head), l->text, l->len);
+	if (message && *message) {
+		snprintf(r->message, sizeof(r->message), "%s", message);
+		r->has_message = true;
+	}
+	parse_head(r, l);
+	report_update(r);
+}
+
+void report_head(struct report *r, const struct crash_pattern *row, const struct log_line *l)
+{
+	struct finding *f = r->finding;
+
+	if (row->rank > r->row->rank) {
+		r->row = row;
+		f->class = row->class;
+		copy_text(r->head, sizeof(r->head), l->text, l->len);
+	}
+	if (row->severity > f->severity)
+		f->severity = row->severity;
+	if (row->flags & CRASH_INIT_DEATH)
+		f->is_init_death = true;
+	parse_head(r, l);
+	report_update(r);
+}
+
+bool report_absorbs(const struct report *r, const struct crash_pattern *row, const struct log_line *l)
+{
+	if (!(row->flags & CRASH_FOLLOWS) || r->n_lines > HEAD_LINES_MAX)
+		return false;
+	if (row->flags & CRASH_END)
+		return r->finding->class == FINDING_CLASS_PANIC || r->finding->class == FINDING_CLASS_BOOT_FAILURE;
+	if (r->has_time && l->has_time && l->time_us > r->last_time_us + GAP_US)
+		return false;
+	return r->phase == REPORT_HEAD;
+}
+
+void report_excerpt(struct report *r, const char *raw, size_t raw_len, uint64_t line_no, bool is_sure)
+{
+	struct finding *f = r->finding;
+
+	if (is_sure)
+		f->last_line = line_no;
+	if (f->excerpt.len + raw_len + 1 > FINDING_EXCERPT_MAX)
+		return;
+	if (!f->first_line)
+		f->first_line = line_no;
+	str_add_mem(&f->excerpt, raw, raw_len);
+	str_add_char(&f->excerpt, '\n');
+	if (is_sure)
+		r->committed_bytes = f->excerpt.len;
+}
+
+/* Where a stack begins, in the words of the architectures. */
+static bool is_stack_title(const char *text, size_t n)
+{
+	return starts(text, n, "Call Trace:") || starts(text, n, "Call trace:") || starts(text, n, "Backtrace:") || starts(text, n, "stack backtrace:") ||
+	       starts(text, n, " backtrace");
+}
+
+/* Titles of stacks that are not where it happened. */
+static bool is_other_stack(const char *text, size_t n)
+{
+	return starts(text, n, "Allocated by") || starts(text, n, "Freed by") || starts(text, n, "Last potentially related") ||
+	       starts(text, n, "Allocated in ") || starts(text, n, "Freed in ") || starts(text, n, "Modules linked in:") ||
+	       starts(text, n, "Uninit was") || starts(text, n, "INFO: Allocated in");
+}
+
+/* Registers that say where it happened, before any stack: RIP, pc, NIP, epc, PSW. */
+static bool is_program_counter(const char *text, size_t n)
+{
+	return starts(text, n, "RIP:") || starts(text, n, "pc : ") || starts(text, n, "NIP [") || starts(text, n, "epc : ") ||
+	       starts(text, n, "Krnl PSW") || starts(text, n, "PC is at") || starts(text, n, "EIP:") || starts(text, n, "pc: ");
+}
+
+static void collect(struct report *r, const char *text, size_t n)
+{
+	struct log_symbol sym;
+
+	if (starts(text, n, "CPU: "))
+		parse_cpu(r->finding, text, n);
+	if (!r->finding->file[0] && r->phase == REPORT_HEAD && r->row->class == FINDING_CLASS_RCU)
+		log_source_find(text, n, r->finding->file, sizeof(r->finding->file), &r->finding->line);
+	if (is_stack_title(text, n)) {
+		r->phase = r->phase == REPORT_HEAD ? REPORT_STACK : REPORT_TAIL;
+		return;
+	}
+	if (is_other_stack(text, n)) {
+		if (r->phase == REPORT_STACK || r->finding->n_stack_lines)
+			r->phase = REPORT_TAIL;
+		return;
+	}
+	if (!log_symbol_find(text, n, &sym))
+		return;
+	if (starts(text, n, "lr : ") || starts(text, n, "LR [") || starts(text, n, "ra : "))
+		return;
+	if (!is_program_counter(text, n) && r->phase != REPORT_HEAD)
+		r->finding->n_stack_lines++;
+	if (r->phase != REPORT_TAIL)
+		add_function(r, &sym);
+}
+
+/* The line after which nothing more of this report comes. */
+static bool is_end(const struct report *r, const char *text, size_t n)
+{
+	if (starts(text, n, "---[ end "))
+		return true;
+	if (starts(text, n, "======") && r->n_lines > 2 && r->finding->class == FINDING_CLASS_SANITIZER)
+		return true;
+	if (starts(text, n, " </TASK>"))
+		return r->row->class == FINDING_CLASS_HANG || r->row->class == FINDING_CLASS_LOCKING || r->row->class == FINDING_CLASS_RCU;
+	return false;
+}
+
+enum report_step report_body(struct report *r, const struct log_line *l, const char *raw, size_t raw_len, uint64_t line_no)
+{
+	bool is_body;
+
+	if (r->has_time && l->has_time && (l->time_us > r->last_time_us + GAP_US || l->time_us + GAP_US < r->last_time_us))
+		return REPORT_ENDED_BEFORE;
+	/* The row of '=' over the next report. */
+	if (starts(l->text, l->len, "======") && r->finding->class != FINDING_CLASS_SANITIZER && r->finding->n_stack_lines)
+		return REPORT_ENDED_BEFORE;
+	if (++r->n_lines > REPORT_LINES_MAX)
+		return REPORT_ENDED_BEFORE;
+	is_body = log_line_is_body(l->text, l->len);
+	if (!is_body && ++r->n_foreign > (r->finding->n_stack_lines ? FOREIGN_MAX : FOREIGN_HEAD_MAX))
+		return REPORT_ENDED_BEFORE;
+	report_excerpt(r, raw, raw_len, line_no, is_body);
+	if (!is_body)
+		return REPORT_GOES_ON;
+	r->n_foreign = 0;
+	if (l->has_time) {
+		r->last_time_us = l->time_us;
+		r->has_time = true;
+	}
+	collect(r, l->text, l->len);
+	return is_end(r, l->text, l->len) ? REPORT_ENDED : REPORT_GOES_ON;
+}
+
+/* The line as a title: without what changes from run to run at its end. */
+static void title_from_head(const struct report *r, char *title, size_t size)
+{
+	const char *head = r->head;
+	char *p;
+
+	if (str_starts(head, "---[ end Kernel panic - not syncing: "))
+		head += strlen("---[ end Kernel panic - not syncing: ");
+	else if (str_starts(head, "Kernel panic - not syncing: "))
+		head += strlen("Kernel panic - not syncing: ");
+	title[0] = '\0';
+	put(title, size, "%s%s", head != r->head ? "panic: " : "", head);
+	p = strstr(title, " ]---");
+	if (p)
+		*p = '\0';
+	/* "BUG: KASAN: use-after-free in func+0x1/0x2 [mod]": the function is added in its own form. */
+	p = strstr(title, " in ");
+	if (p && r->finding->function[0] && strstr(p, "+0x"))
+		*p = '\0';
+}
+
+/* Without functions: the words of the title, numbers taken out. */
+static void fingerprint_text(const struct finding *f, char *to, size_t size)
+{
+	size_t o = (size_t)snprintf(to, size, "%s:", finding_class_table[f->class].name);
+	bool dash = true;
+
+	for (const char *p = f->title; *p && o + 2 < size && o < 120; p++) {
+		if (isdigit((unsigned char)*p))
+			continue;
+		if (isalpha((unsigned char)*p) || *p == '_') {
+			to[o++] = (char)tolower((unsigned char)*p);
+			dash = false;
+		} else if (!dash) {
+			to[o++] = '-';
+			dash = true;
+		}
+	}
+	while (o > 0 && to[o - 1] == '-')
+		o--;
+	to[o] = '\0';
+}
+
+static void make_fingerprint(struct finding *f)
+{
+	size_t o;
+
+	if (!f->n_frames) {
+		fingerprint_text(f, f->fingerprint, sizeof(f->fingerprint));
+		return;
+	}
+	o = (size_t)snprintf(f->fingerprint, sizeof(f->fingerprint), "%s", finding_class_table[f->class].name);
+	for (uint32_t i = 0; i < f->n_frames && o < sizeof(f->fingerprint); i++)
+		o += (size_t)snprintf(f->fingerprint + o, sizeof(f->fingerprint) - o, ":%s", f->frames[i]);
+}
+
+void report_update(struct report *r)
+{
+	struct finding *f = r->finding;
+	char base[FINDING_TITLE_MAX] = "";
+
+	if (r->row->title)
+		put(base, sizeof(base), "%s", r->row->title);
+	else if (f->class == FINDING_CLASS_WARN && f->file[0])
+		put(base, sizeof(base), "WARNING at %s:%u", f->file, f->line);
+	else
+		title_from_head(r, base, sizeof(base));
+	if (f->class == FINDING_CLASS_BUG && r->row->title && f->file[0])
+		put(base, sizeof(base), " at %s:%u", f->file, f->line);
+
+	memcpy(f->title, base, sizeof(base));
+	if (f->function[0] && !(r->row->flags & CRASH_NO_FUNCTION) && !strstr(base, f->function)) {
+		put(f->title, sizeof(f->title), " in %s", f->function);
+		if (f->module[0])
+			put(f->title, sizeof(f->title), " [%s]", f->module);
+	}
+	if (r->has_message && !strstr(base, r->message))
+		put(f->title, sizeof(f->title), ": %s", r->message);
+	make_fingerprint(f);
+}
+
+void report_finish(struct report *r)
+{
+	struct finding *f = r->finding;
+
+	if (r->committed_bytes && r->committed_bytes < f->excerpt.len)
+		str_truncate(&f->excerpt, r->committed_bytes);
+	report_update(r);
+	f->is_complete = true;
+}

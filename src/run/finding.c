@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+
+#include "run/finding.h"
+
+#include <fnmatch.h>
+#include <string.h>
+
+const struct finding_class_info finding_class_table[FINDING_N_CLASSES] = {
+#define X(ID, name, severity, meaning) [FINDING_CLASS_##ID] = { name, severity, meaning },
+	FINDING_CLASSES(X)
+#undef X
+};
+
+static const char *const severity_names[] = {
+	[FINDING_INFO] = "info",   [FINDING_NOTICE] = "notice", [FINDING_WARN] = "warning",
+	[FINDING_STALL] = "stall", [FINDING_BOOT] = "boot",	[FINDING_CRASH] = "crash",
+};
+
+static const char *const source_names[] = {
+	[FINDING_FROM_CONSOLE] = "console",
+	[FINDING_FROM_KMSG] = "kmsg",
+	[FINDING_FROM_VMM] = "vmm",
+	[FINDING_FROM_AGENT] = "agent",
+};
+
+void finding_clear(struct finding *f)
+{
+	str_clear(&f->excerpt);
+}
+
+const char *finding_severity_name(enum finding_severity s)
+{
+	return severity_names[s];
+}
+
+enum finding_class finding_class_by_name(const char *name)
+{
+	for (int i = 0; i < FINDING_N_CLASSES; i++)
+		if (strcmp(finding_class_table[i].name, name) == 0)
+			return (enum finding_class)i;
+	return FINDING_N_CLASSES;
+}
+
+static void set_str(json_t *o, const char *key, const char *value)
+{
+	if (value && *value)
+		json_object_set_new(o, key, json_string(value));
+}
+
+json_t *finding_json(const struct finding *f)
+{
+	json_t *o = json_object(), *frames = json_array();
+	struct str safe = STR_INIT;
+
+	json_object_set_new(o, "id", json_integer(f->id));
+	json_object_set_new(o, "class", json_string(finding_class_table[f->class].name));
+	json_object_set_new(o, "severity", json_string(severity_names[f->severity]));
+	json_object_set_new(o, "title", json_string(f->title));
+	set_str(o, "function", f->function);
+	set_str(o, "module", f->module);
+	set_str(o, "file", f->file);
+	if (f->line)
+		json_object_set_new(o, "line", json_integer(f->line));
+	json_object_set_new(o, "fingerprint", json_string(f->fingerprint));
+	for (uint32_t i = 0; i < f->n_frames; i++)
+		json_array_append_new(frames, json_string(f->frames[i]));
+	json_object_set_new(o, "functions", frames);
+	json_object_set_new(o, "source", json_string(source_names[f->source]));
+	if (f->first_line) {
+		json_object_set_new(o, "first_line", json_integer((json_int_t)f->first_line));
+		json_object_set_new(o, "last_line", json_integer((json_int_t)f->last_line));
+	}
+	if (f->has_time)
+		json_object_set_new(o, "time", json_real((double)f->time_us / 1e6));
+	if (f->cpu >= 0)
+		json_object_set_new(o, "cpu", json_integer(f->cpu));
+	if (f->pid >= 0)
+		json_object_set_new(o, "pid", json_integer(f->pid));
+	set_str(o, "comm", f->comm);
+	set_str(o, "caller", f->caller);
+	json_object_set_new(o, "count", json_integer(f->count));
+	json_object_set_new(o, "secondary", json_boolean(f->is_secondary));
+	if (f->cause_id)
+		json_object_set_new(o, "cause", json_integer(f->cause_id));
+	json_object_set_new(o, "allowed", json_boolean(f->is_allowed));
+	set_str(o, "known", f->known);
+	str_add_safe(&safe, f->excerpt.p ? f->excerpt.p : "", f->excerpt.len, true);
+	set_str(o, "excerpt", str_cstr(&safe));
+	str_clear(&safe);
+	return o;
+}
+
+/* Lines of the excerpt that show a stack: symbol+offset/size. */
+static bool is_stack_line(const char *p, size_t n)
+{
+	const char *plus = memmem(p, n, "+0x", 3);
+
+	return plus && memmem(plus, n - (size_t)(plus - p), "/0x", 3);
+}
+
+void finding_text(const struct finding *f, size_t max_stack, struct str *out)
+{
+	const char *p = f->excerpt.p ? f->excerpt.p + f->context_bytes : "", *end = f->excerpt.p ? f->excerpt.p + f->excerpt.len : p;
+	size_t n_stack = 0, n_more = 0;
+
+	str_addf(out, "%s: ", finding_class_table[f->class].name);
+	str_add_safe(out, f->title, strlen(f->title), false);
+	if (f->count > 1)
+		str_addf(out, " (%u times)", f->count);
+	if (f->is_allowed)
+		str_addf(out, " (allowed%s%s)", f->known[0] ? ": " : "", f->known);
+	str_add_char(out, '\n');
+	if (f->file[0] && !strstr(f->title, f->file))
+		str_addf(out, "  at %s:%u\n", f->file, f->line);
+	if (f->comm[0])
+		str_addf(out, "  task %s, pid %d%s", f->comm, f->pid, f->cpu < 0 ? "\n" : "");
+	if (f->comm[0] && f->cpu >= 0)
+		str_addf(out, ", CPU %d\n", f->cpu);
+	while (p < end) {
+		const char *nl = memchr(p, '\n', (size_t)(end - p));
+		size_t n = (size_t)((nl ? nl : end) - p);
+
+		if (is_stack_line(p, n)) {
+			if (n_stack++ < max_stack) {
+				str_add(out, "  | ");
+				str_add_safe(out, p, n, false);
+				str_add_char(out, '\n');
+			} else {
+				n_more++;
+			}
+		}
+		p += n + 1;
+	}
+	if (n_more && max_stack)
+		str_addf(out, "  | ... %zu more\n", n_more);
+}
+
+bool finding_matches(const struct finding *f, const char *pattern)
+{
+	const char *const whole[] = { f->title, f->function, f->fingerprint, finding_class_table[f->class].name };
+
+	for (size_t i = 0; i < ARRAY_SIZE(whole); i++)
+		if (whole[i][0] && fnmatch(pattern, whole[i], 0) == 0)
+			return true;
+	if (!*pattern || strpbrk(pattern, "*?["))
+		return false;
+	return strstr(f->title, pattern) || strstr(f->fingerprint, pattern);
+}
