@@ -12,9 +12,12 @@
 #include <string.h>
 
 const struct verdict_info verdict_table[VERDICT_N] = {
-#define X(ID, name, status, meaning) [VERDICT_##ID] = { name, status, meaning },
-	VERDICTS(X)
+	[VERDICT_OK] = { "ok", 0, "the program returned 0 and nothing happened that would make that untrue" },
+	[VERDICT_FAILED] = { "failed", -1, "the program's own status, unchanged; 128+n when signal n ended it" },
+#define X(number, NAME, word, meaning) [VERDICT_##NAME] = { word, number, meaning },
+	STATUS_TABLE(X)
 #undef X
+	[VERDICT_INTERRUPTED] = { "interrupted", -1, "quiz was interrupted by signal n: 128+n" },
 };
 
 static void set(struct verdict_result *ret, enum verdict v, const char *reason)
@@ -91,9 +94,9 @@ static bool decide_by_machine(const struct verdict_input *in, struct verdict_res
 
 	if (a && in->program == PROGRAM_NOT_STARTED && boot) {
 		ret->headline = boot;
-		set(ret, VERDICT_BOOT_FAILURE, "the machine could not boot");
+		set(ret, VERDICT_NOBOOT, "the machine could not boot");
 	} else if (in->boot_failed) {
-		set(ret, VERDICT_BOOT_FAILURE, "the machine did not boot");
+		set(ret, VERDICT_NOBOOT, "the machine did not boot");
 	} else if (in->setup_failed) {
 		set(ret, VERDICT_SETUP, "the machine could not be set up; the program was not started");
 	} else if (in->program >= PROGRAM_EXITED && !in->is_hung) {
@@ -131,10 +134,10 @@ void verdict_decide(const struct verdict_input *in, struct verdict_result *ret)
 		return;
 	switch (in->program) {
 	case PROGRAM_NOT_EXECUTABLE:
-		set(ret, VERDICT_NOT_EXECUTABLE, "the program could not be executed");
+		set(ret, VERDICT_NOEXEC, "the program could not be executed");
 		break;
 	case PROGRAM_NOT_FOUND:
-		set(ret, VERDICT_NOT_FOUND, "the program was not found");
+		set(ret, VERDICT_NOTFOUND, "the program was not found");
 		break;
 	case PROGRAM_SIGNALLED:
 		set(ret, VERDICT_FAILED, "a signal ended the program");
@@ -154,7 +157,7 @@ void verdict_of_log(const struct analyser *a, bool is_strict, struct verdict_res
 	memset(ret, 0, sizeof(*ret));
 	if (boot) {
 		ret->headline = boot;
-		set(ret, VERDICT_BOOT_FAILURE, "the machine could not boot");
+		set(ret, VERDICT_NOBOOT, "the machine could not boot");
 	} else if (decide_by_crash(a, ret)) {
 		return;
 	} else if (init && !init->is_allowed) {

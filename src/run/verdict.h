@@ -3,7 +3,7 @@
 
 /*
  * What a run came to: one pure function from facts to a verdict and an exit
- * status, and the one table of both (help, quiz(1) and tests read it).
+ * status (whose numbers and words are spec/status.h's).
  */
 
 #include <stdbool.h>
@@ -11,33 +11,22 @@
 #include <jansson.h>
 
 #include "run/analyser.h"
+#include "spec/status.h"
 
-/* enum value, stable name, exit status (-1: the program's own or 128 + signal), meaning. */
-#define VERDICTS(X)                                                                                              \
-	X(OK, "ok", 0, "the program returned 0 and nothing happened that would make that untrue")                \
-	X(FAILED, "failed", -1, "the program's own status, unchanged; 128+n when signal n ended it")             \
-	X(LOST, "lost", 120, "guest lost: the virtual machine or its agent vanished without a status")           \
-	X(HANG, "hang", 121, "hang: the program did not end after the kernel reported blocked tasks or stalls, " \
-			     "or the guest stopped answering")                                                   \
-	X(CRASH, "crash", 122, "crash: panic, oops, BUG, KASAN and the like, ZFS PANIC or VERIFY, "              \
-			       "even when the program itself returned 0")                                        \
-	X(BOOT_FAILURE, "boot-failure", 123, "the machine did not boot")                                         \
-	X(TIMEOUT, "timeout", 124, "the time limit passed")                                                      \
-	X(SETUP, "setup", 125, "quiz could not do it, or a profile or module failed; the program was not started") \
-	X(NOT_EXECUTABLE, "not-executable", 126, "the program could not be executed in the guest")               \
-	X(NOT_FOUND, "not-found", 127, "the program was not found in the guest")                                 \
-	X(INTERRUPTED, "interrupted", 130, "quiz was interrupted; 128+n by signal n")
-
+/* The rows of spec/status.h, and three whose status is not quiz's own. */
 enum verdict {
-#define X(ID, name, status, meaning) VERDICT_##ID,
-	VERDICTS(X)
+	VERDICT_OK,	/* the program returned 0 and nothing happened that would make that untrue */
+	VERDICT_FAILED, /* the program's own status */
+#define X(number, NAME, word, meaning) VERDICT_##NAME,
+	STATUS_TABLE(X)
 #undef X
+	VERDICT_INTERRUPTED,
 	VERDICT_N,
 };
 
 struct verdict_info {
 	const char *name; /* stable: result.json "verdict" */
-	int status;	  /* -1: the program's own */
+	int status;	  /* -1: the program's own, or 128 + signal */
 	const char *meaning;
 };
 extern const struct verdict_info verdict_table[VERDICT_N];
