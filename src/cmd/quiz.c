@@ -31,6 +31,7 @@ const struct command *const quiz_commands[] = {
 	&helper_kernel,
 	&helper_root,
 	&helper_openzfs,
+	&cmd_profile,
 	/* what was, and the machinery */
 	&helper_symbolize,
 	&cmd_config,

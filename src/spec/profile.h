@@ -175,7 +175,10 @@ int profile_parse_list(const char *list, struct profile_request **requests, size
 
 /* ---- For `quiz profile list|show` ---- */
 struct profile_option {
-	char *name, *type, *fallback, *help; /* owned; type: flag, number, size, duration, text, or "a|b|c" */
+	char *name;	/* owned; may be a pattern: "zfs_*" */
+	char *type;	/* owned; flag, number, size, duration, text, name, or "a|b|c" */
+	char *fallback, *help; /* owned; "" when there is none */
+	char *module;	/* owned; the option is a parameter of that kernel module; NULL: it is not */
 };
 
 struct profile {
