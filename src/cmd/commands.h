@@ -21,5 +21,6 @@ extern const struct command cmd_profile;
 extern const struct command cmd_config;
 extern const struct command cmd_init;
 extern const struct command cmd_completion;
+extern const struct command cmd_verdict;
 extern const struct command cmd_help;
 extern const struct command cmd_version;

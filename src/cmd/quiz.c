@@ -33,6 +33,7 @@ const struct command *const quiz_commands[] = {
 	&helper_openzfs,
 	&cmd_profile,
 	/* what was, and the machinery */
+	&cmd_verdict,
 	&helper_symbolize,
 	&cmd_config,
 	&cmd_init,
