@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+
+/* The end of a machine, and what is asked of it shortly before. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* COUNTS: those of the kernel's counters that this kernel has. */
+void finish_send_counts(void);
+
+/* Ends all processes, unmounts what can be, syncs, powers off. Does not return. */
+_Noreturn void finish_power_off(void);
+
+/* The channel is gone or useless: says why and ends the machine (or the process, when not PID 1 of a machine). */
+_Noreturn void finish_lost(bool is_machine, const char *why);
+
+/* Does the kernel command line have quiz.test=1? */
+bool finish_is_test_machine(void);
+/* TEST */
+void finish_test(uint32_t what);

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+
+#include "guest/kmsg.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "guest/channel.h"
+#include "guest/file.h"
+
+static int kmsg = -1;
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/* "\xHH" to its byte, in place. Returns the new length. */
+static size_t unescape(char *s, size_t len)
+{
+	size_t to = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		int hi, lo;
+
+		if (s[i] == '\\' && i + 3 < len && s[i + 1] == 'x' && (hi = hex_digit(s[i + 2])) >= 0 &&
+		    (lo = hex_digit(s[i + 3])) >= 0) {
+			s[to++] = (char)(hi << 4 | lo);
+			i += 3;
+		} else {
+			s[to++] = s[i];
+		}
+	}
+	for (size_t i = 0; i < to; i++)
+		if (s[i] == '\0')
+			s[i] = '?';
+	s[to] = '\0';
+	return to;
+}
+
+bool kmsg_parse(char *buf, size_t len, struct kmsg_record *ret)
+{
+	struct kmsg_record r = { 0 };
+	const char *p = buf;
+	uint64_t prio;
+	char *text, *end;
+
+	buf[len] = '\0';
+	if (!file_number(&p, &prio) || *p++ != ',' || !file_number(&p, &r.seq) || *p++ != ',' ||
+	    !file_number(&p, &r.time_us) || *p != ',')
+		return false;
+	text = memchr(p, ';', len - (size_t)(p - buf));
+	if (!text)
+		return false;
+	text++;
+	/* Newlines of the text itself are escaped: the first real one ends it. */
+	end = memchr(text, '\n', len - (size_t)(text - buf));
+	r.level = prio & 7;
+	r.text = text;
+	r.text_len = unescape(text, end ? (size_t)(end - text) : len - (size_t)(text - buf));
+	*ret = r;
+	return true;
+}
+
+void kmsg_open(void)
+{
+	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+}
+
+void kmsg_open_fd(int fd)
+{
+	kmsg = fd;
+	fcntl(fd, F_SETFL, O_RDONLY | O_NONBLOCK);
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+int kmsg_fd(void)
+{
+	return kmsg;
+}
+
+bool kmsg_forward(unsigned most)
+{
+	static char buf[KMSG_RECORD_MAX + 1];
+
+	for (unsigned i = 0; i < most && kmsg >= 0; i++) {
+		struct kmsg_record r;
+		ssize_t n;
+
+		if (!channel_can_stream())
+			return false;
+		n = read(kmsg, buf, KMSG_RECORD_MAX);
+		/* EPIPE: the ring lapped us; the next read goes on at the oldest record and its number shows the gap. */
+		if (n < 0 && (errno == EPIPE || errno == EINTR))
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return true;
+		if (n <= 0) {
+			if (n < 0 && errno == EINVAL) /* a record larger than our buffer can not be; skip it all the same */
+				continue;
+			close_fd(&kmsg);
+			return true;
+		}
+		if (kmsg_parse(buf, (size_t)n, &r))
+			channel_send(kmsg, 0,
+				     &(struct wire_kmsg){
+					     .seq = r.seq, .level = r.level, .time_us = r.time_us, .text = r.text });
+	}
+	return kmsg < 0;
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * modules.dep of a distribution kernel has half a megabyte and is needed once,
+ * so it is mapped, not read. The mapping lives in the forked child that loads
+ * modules (request.c): the module's code may oops, and that must not be PID 1.
+ */
+
+#include "guest/module.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "guest/abi.h"
+#include "guest/file.h"
+#include "guest/log.h"
+
+/* Start and length of a module's name within a path: the last component up to ".ko". */
+static const char *name_of(const char *path, size_t path_len, size_t *ret_len)
+{
+	size_t start = path_len, len = 0;
+
+	while (start > 0 && path[start - 1] != '/')
+		start--;
+	while (start + len < path_len && path[start + len] != '.')
+		len++;
+	*ret_len = len;
+	return path + start;
+}
+
+static bool same_name(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+	const char *x = name_of(a, a_len, &a_len), *y = name_of(b, b_len, &b_len);
+
+	if (a_len != b_len || a_len == 0)
+		return false;
+	for (size_t i = 0; i < a_len; i++)
+		if ((x[i] == '-' ? '_' : x[i]) != (y[i] == '-' ? '_' : y[i]))
+			return false;
+	return true;
+}
+
+bool module_same_name(const char *a, const char *b)
+{
+	return same_name(a, strlen(a), b, strlen(b));
+}
+
+static size_t line_len(const char *p, const char *end)
+{
+	const char *nl = memchr(p, '\n', (size_t)(end - p));
+
+	return (size_t)((nl ? nl : end) - p);
+}
+
+int module_dep_each(const char *dep, size_t len, const char *name, int (*fn)(void *ctx, const char *path, bool is_last),
+		    void *ctx)
+{
+	const char *end = dep + len;
+
+	for (const char *p = dep; p < end; p += line_len(p, end) + 1) {
+		size_t n = line_len(p, end);
+		const char *colon = memchr(p, ':', n);
+		char path[FILE_PATH_MAX];
+
+		if (!colon || !same_name(p, (size_t)(colon - p), name, strlen(name)))
+			continue;
+		/* "self.ko: needs1.ko needs2.ko": from the last word to the first, which is self. */
+		for (size_t e = n; e > 0;) {
+			size_t s;
+			int r;
+
+			while (e > 0 && (p[e - 1] == ' ' || p[e - 1] == ':'))
+				e--;
+			for (s = e; s > 0 && p[s - 1] != ' ';)
+				s--;
+			if (s == e)
+				break;
+			if (e - s >= sizeof(path))
+				return -ENAMETOOLONG;
+			memcpy(path, p + s, e - s);
+			path[e - s] = '\0';
+			r = fn(ctx, path, s == 0);
+			if (r < 0)
+				return r;
+			e = s;
+		}
+		return 1;
+	}
+	return 0;
+}
+
+bool module_list_has(const char *list, size_t len, const char *name)
+{
+	const char *end = list + len;
+
+	for (const char *p = list; p < end; p += line_len(p, end) + 1)
+		if (same_name(p, line_len(p, end), name, strlen(name)))
+			return true;
+	return false;
+}
+
+int module_load_file(const char *path, const char *params)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t len = strlen(path);
+	int flags = len > 3 && strcmp(path + len - 3, ".ko") == 0 ? 0 : QMODULE_INIT_COMPRESSED_FILE;
+
+	if (fd < 0)
+		return -errno;
+	if (syscall(SYS_finit_module, fd, params ? params : "", flags) < 0 && errno != EEXIST)
+		return -errno;
+	return 0;
+}
+
+/* Loaded modules have initstate; what is built in has at most parameters. */
+static bool is_loaded(const char *name)
+{
+	char path[512];
+	size_t len;
+
+	name = name_of(name, strlen(name), &len);
+	if (file_path(path, sizeof(path), "/sys/module/%.*s/initstate", (int)len, name) < 0)
+		return false;
+	for (char *p = path + strlen("/sys/module/"); *p; p++)
+		if (*p == '-')
+			*p = '_';
+	return access(path, F_OK) == 0;
+}
+
+struct load {
+	const char *dir, *params;
+	char failed[FILE_PATH_MAX]; /* what could not be loaded */
+};
+
+static int load_one(void *ctx, const char *path, bool is_last)
+{
+	struct load *l = ctx;
+	char full[2 * FILE_PATH_MAX];
+	int r;
+
+	if (is_loaded(path))
+		return 0;
+	r = path[0] == '/' ? file_path(full, sizeof(full), "%s", path) :
+			     file_path(full, sizeof(full), "%s/%s", l->dir, path);
+	if (r == 0)
+		r = module_load_file(full, is_last ? l->params : "");
+	if (r < 0)
+		file_path(l->failed, sizeof(l->failed), "%s", path);
+	return r;
+}
+
+/* Maps a whole file; an empty or missing one is "". */
+static const char *map_file(const char *dir, const char *name, size_t *ret_len)
+{
+	char path[FILE_PATH_MAX];
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+	void *p;
+
+	*ret_len = 0;
+	if (file_path(path, sizeof(path), "%s/%s", dir, name) < 0)
+		return "";
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size <= 0)
+		return "";
+	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+	if (p == MAP_FAILED)
+		return "";
+	*ret_len = (size_t)st.st_size;
+	return p;
+}
+
+static int explain(int r, const char *path, const char *module, struct error *err)
+{
+	if (r == -ENOKEY)
+		return error_sys(err, -r, "load module '%s' (unsigned, and this kernel wants signatures)", path);
+	if (r == -ENOEXEC)
+		return error_sys(err, -r, "load module '%s' (built for another kernel? the kernel log says more)", path);
+	if (r == -EOPNOTSUPP)
+		return error_sys(err, -r, "load module '%s' (compressed, and this kernel cannot decompress it)", path);
+	if (r == -ENOENT && strcmp(path, module) != 0)
+		return error_sys(err, -r, "load module '%s', which '%s' needs", path, module);
+	return error_sys(err, -r, "load module '%s'", path);
+}
+
+int module_load(const char *module, const char *params, struct error *err)
+{
+	static struct load l;
+	char dir[512];
+	struct utsname u;
+	const char *text;
+	size_t len;
+	int r;
+
+	if (module[0] == '/') {
+		if (is_loaded(module))
+			return 0;
+		r = module_load_file(module, params);
+		return r < 0 ? explain(r, module, module, err) : 0;
+	}
+	if (is_loaded(module))
+		return 0;
+	uname(&u);
+	r = file_path(dir, sizeof(dir), "/lib/modules/%s", u.release);
+	if (r < 0)
+		return error_sys(err, -r, "load module '%s'", module);
+	l.dir = dir;
+	l.params = params;
+	text = map_file(dir, "modules.dep", &len);
+	r = module_dep_each(text, len, module, load_one, &l);
+	if (r < 0)
+		return explain(r, l.failed, module, err);
+	if (r > 0)
+		return 0;
+	text = map_file(dir, "modules.builtin", &len);
+	if (module_list_has(text, len, module))
+		return 0;
+	return error_sys(err, ENOENT, "load module '%s': neither modules.dep nor modules.builtin of %s has it", module, dir);
+}
+
+int module_load_initramfs(const char *dir)
+{
+	static char order[65536];
+	char path[FILE_PATH_MAX];
+	int n_loaded = 0;
+
+	if (file_path(path, sizeof(path), "%s/order", dir) < 0 || file_read(path, order, sizeof(order)) <= 0)
+		return 0;
+	for (char *line = order, *next; *line; line = next) {
+		size_t len = strcspn(line, "\n");
+		char *params;
+		int r;
+
+		next = line + len + (line[len] == '\n');
+		line[len] = '\0';
+		/* "path[ :params]" */
+		params = strstr(line, " :");
+		if (params) {
+			*params = '\0';
+			params += 2;
+		}
+		if (!*line)
+			continue;
+		r = file_path(path, sizeof(path), "%s/%s", dir, line);
+		if (r == 0)
+			r = module_load_file(path, params);
+		if (r < 0)
+			log_line("module %s of the initramfs does not load: %s", line, strerror(-r));
+		else
+			n_loaded++;
+		/* The initramfs is memory of the machine, and of every template of it. */
+		unlink(path);
+	}
+	return n_loaded;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+
+/*
+ * Loading kernel modules: those that the initramfs lists, in its order, and
+ * those of the root, by path or by name with their dependencies.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+
+/* "nft-compat.ko.xz" and "/a/nft_compat.ko" are the same module. */
+bool module_same_name(const char *a, const char *b);
+
+/*
+ * Looks a module up in the text of modules.dep. Calls fn with each path that
+ * must be loaded, dependencies first (modules.dep lists them nearest first),
+ * the module itself last. Returns 1 when it is listed, 0 when not, or what fn
+ * returned when that was negative.
+ */
+int module_dep_each(const char *dep, size_t len, const char *name, int (*fn)(void *ctx, const char *path, bool is_last),
+		    void *ctx);
+
+/* Is it listed in the text of modules.builtin? */
+bool module_list_has(const char *list, size_t len, const char *name);
+
+/* Loads one file. One that is loaded already is fine. 0, or -errno. */
+int module_load_file(const char *path, const char *params);
+
+/* LOAD_MODULE: absolute path, or a name of /lib/modules/<release>. Built-in and loaded: done. */
+int module_load(const char *module, const char *params, struct error *err);
+
+/* Loads and deletes what <dir>/order lists; failures are logged and do not stop it. Returns how many are in. */
+int module_load_initramfs(const char *dir);

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Order matters: the terminal before the user (only root may give itself
+ * one), the user before the folder (it may be readable to him only), and the
+ * search for the program last, as him.
+ */
+
+#include "guest/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "guest/abi.h"
+#include "guest/account.h"
+#include "guest/file.h"
+#include "guest/log.h"
+#include "guest/transfer.h"
+
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define WORDS_MAX (WIRE_PAYLOAD_MAX / 5 + 16) /* a string on the wire has at least 5 bytes */
+
+static int report_fd;
+
+static _Noreturn void fail(enum wire_start_stage stage, int errnum, const char *fmt, ...) _printf_(3, 4);
+
+static _Noreturn void fail(enum wire_start_stage stage, int errnum, const char *fmt, ...)
+{
+	struct spawn_report r = { .stage = stage, .errnum = errnum ? errnum : EIO };
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(r.text, sizeof(r.text), fmt, ap);
+	va_end(ap);
+	file_write_all(report_fd, &r, sizeof(r));
+	_exit(127);
+}
+
+void spawn_close_from(int first)
+{
+	if (syscall(SYS_close_range, first, ~0u, 0) == 0)
+		return;
+	for (int fd = first; fd < 1024; fd++)
+		close(fd);
+}
+
+void spawn_reset_signals(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	signal(SIGPIPE, SIG_DFL);
+	signal(SIGCHLD, SIG_DFL);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void take_streams(const struct spawn_fds *fds)
+{
+	setsid();
+	if (fds->is_tty && ioctl(fds->in, TIOCSCTTY, 0) < 0)
+		fail(WIRE_STAGE_FORK, errno, "make the terminal the program's own");
+	if (dup2(fds->in, 0) < 0 || dup2(fds->out, 1) < 0 || dup2(fds->err, 2) < 0)
+		fail(WIRE_STAGE_FORK, errno, "connect the program's streams");
+}
+
+static void find_account(const struct wire_start *m, struct account *a)
+{
+	static char text[256 * 1024];
+	const char *user = m->user[0] ? m->user : "root";
+	ssize_t n = file_read("/etc/passwd", text, sizeof(text));
+
+	if (!account_find(n > 0 ? text : "", user, a))
+		fail(WIRE_STAGE_USER, ENOENT, "no user '%s' in the machine's /etc/passwd", user);
+	n = file_read("/etc/group", text, sizeof(text));
+	if (n > 0)
+		account_add_groups(text, a);
+}
+
+static void become(const struct wire_start *m, const struct account *a, bool is_tty)
+{
+	if (m->umask != 0xffff)
+		umask((mode_t)m->umask & 0777);
+	else
+		umask(022);
+	if (m->nofile) {
+		struct rlimit rl = { m->nofile, m->nofile };
+
+		if (setrlimit(RLIMIT_NOFILE, &rl) < 0)
+			fail(WIRE_STAGE_FORK, errno, "set the limit of open files to %llu", (unsigned long long)m->nofile);
+	}
+	if (is_tty && a->uid != 0) {
+		fchown(0, a->uid, (gid_t)-1);
+		fchmod(0, 0620);
+	}
+	/* Root stays as it is: three system calls less, and it works in a user namespace without setgroups. */
+	if (a->uid == getuid() && a->gid == getgid() && a->n_groups == 0)
+		return;
+	if (setgroups(a->n_groups, a->groups) < 0 || setgid(a->gid) < 0 || setuid(a->uid) < 0)
+		fail(WIRE_STAGE_USER, errno, "become user '%s'", m->user[0] ? m->user : "root");
+}
+
+static void enter(const struct wire_start *m, const struct account *a)
+{
+	if (m->cwd[0]) {
+		if (chdir(m->cwd) < 0)
+			fail(WIRE_STAGE_CHDIR, errno, "%s", m->cwd);
+	} else if (chdir(a->home) < 0 && chdir("/") < 0) {
+		fail(WIRE_STAGE_CHDIR, errno, "/");
+	}
+}
+
+static const char *env_get(char *const *env, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (; *env; env++)
+		if (strncmp(*env, name, n) == 0 && (*env)[n] == '=')
+			return *env + n + 1;
+	return NULL;
+}
+
+/* Puts "NAME=value" in, or takes NAME out when there is no "=". */
+static void env_put(char **env, size_t *n, const char *entry)
+{
+	size_t len = strcspn(entry, "=");
+
+	for (size_t i = 0; i < *n; i++) {
+		if (strncmp(env[i], entry, len) != 0 || env[i][len] != '=')
+			continue;
+		if (entry[len] == '=')
+			env[i] = (char *)entry;
+		else
+			env[i] = env[--*n];
+		env[*n] = NULL;
+		return;
+	}
+	if (entry[len] != '=' || len == 0)
+		return;
+	env[(*n)++] = (char *)entry;
+	env[*n] = NULL;
+}
+
+static const char *login_shell(const struct account *a)
+{
+	if (a->shell[0] && access(a->shell, X_OK) == 0)
+		return a->shell;
+	return access("/bin/bash", X_OK) == 0 ? "/bin/bash" : "/bin/sh";
+}
+
+static char **make_env(const struct wire_start *m, const struct account *a)
+{
+	static char *env[WORDS_MAX], user[ACCOUNT_NAME_MAX + 16], logname[ACCOUNT_NAME_MAX + 16],
+		home[ACCOUNT_PATH_MAX + 16], shell[ACCOUNT_PATH_MAX + 16];
+	size_t n = 0;
+	uint32_t pos = 0;
+	const char *e;
+
+	file_path(home, sizeof(home), "HOME=%s", a->home);
+	file_path(shell, sizeof(shell), "SHELL=%s", a->shell[0] ? a->shell : "/bin/sh");
+	env_put(env, &n, "PATH=" DEFAULT_PATH);
+	env_put(env, &n, home);
+	env_put(env, &n, shell);
+	if (a->name[0]) {
+		file_path(user, sizeof(user), "USER=%s", a->name);
+		file_path(logname, sizeof(logname), "LOGNAME=%s", a->name);
+		env_put(env, &n, user);
+		env_put(env, &n, logname);
+	}
+	while ((e = wire_list_next(&m->env, &pos)))
+		env_put(env, &n, e);
+	return env;
+}
+
+/* "#!/no/such/interpreter" gives ENOENT although the file is there. Says so. */
+static _Noreturn void exec_failed(const char *file, int e)
+{
+	struct stat st;
+
+	if (e == ENOENT && stat(file, &st) == 0)
+		fail(WIRE_STAGE_EXEC, e, "%s: its interpreter or loader does not exist in the machine", file);
+	if (e == EACCES && stat(file, &st) == 0 && S_ISDIR(st.st_mode))
+		fail(WIRE_STAGE_EXEC, e, "%s is a folder", file);
+	if (e == ENOEXEC)
+		fail(WIRE_STAGE_EXEC, e, "%s: no program for this machine, and no script with '#!'", file);
+	fail(WIRE_STAGE_EXEC, e, "%s", file);
+}
+
+/* As execvp(3), but in the environment's own PATH, and never falling back to a shell. */
+static _Noreturn void exec_program(const char *name, char *const *argv, char *const *env)
+{
+	const char *path = env_get(env, "PATH");
+	char file[FILE_PATH_MAX];
+	bool denied = false;
+
+	if (strchr(name, '/') || !*name) {
+		execve(name, argv, env);
+		exec_failed(name, errno);
+	}
+	for (const char *p = path ? path : DEFAULT_PATH; p;) {
+		size_t n = strcspn(p, ":");
+
+		/* An empty element is the current folder. */
+		if (file_path(file, sizeof(file), "%.*s%s%s", (int)n, p, n ? "/" : "", name) == 0) {
+			execve(file, argv, env);
+			if (errno == EACCES)
+				denied = true;
+			else if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+				exec_failed(file, errno);
+			else if (errno == ENOENT && access(file, F_OK) == 0)
+				exec_failed(file, ENOENT);
+		}
+		p = p[n] ? p + n + 1 : NULL;
+	}
+	fail(WIRE_STAGE_EXEC, denied ? EACCES : ENOENT, "%s", name);
+}
+
+static _Noreturn void run_program(const struct wire_start *m, const struct account *a)
+{
+	static char *argv[WORDS_MAX], arg0[ACCOUNT_PATH_MAX + 1];
+	char **env = make_env(m, a);
+	const char *file, *word;
+	uint32_t pos = 0;
+	size_t n = 0;
+
+	while ((word = wire_list_next(&m->argv, &pos)))
+		argv[n++] = (char *)word;
+	if (n == 0) {
+		/* As login(1) does: a "-" in front of the name makes it a login shell. */
+		file = login_shell(a);
+		file_path(arg0, sizeof(arg0), "%s%s", m->flags & WIRE_START_LOGIN ? "-" : "", strrchr(file, '/') + 1);
+		argv[0] = arg0;
+	} else {
+		file = argv[0];
+	}
+	exec_program(file, argv, env);
+}
+
+_Noreturn void spawn_child(const struct wire_start *m, const struct spawn_fds *fds)
+{
+	static struct account account;
+	uint32_t pos = 0;
+
+	report_fd = fds->report;
+	spawn_reset_signals();
+	take_streams(fds);
+	find_account(m, &account);
+	become(m, &account, fds->is_tty);
+	if (m->kind == WIRE_KIND_PROGRAM) {
+		enter(m, &account);
+		run_program(m, &account);
+	}
+	if (chdir("/") < 0)
+		fail(WIRE_STAGE_CHDIR, errno, "/");
+	spawn_close_from(3); /* the report's end too: its end of file says that all is well */
+	if (m->kind == WIRE_KIND_FILES_OUT) {
+		const char *path = wire_list_next(&m->argv, &pos);
+
+		_exit(transfer_out(path ? path : ""));
+	} else {
+		const char *path = wire_list_next(&m->argv, &pos), *name = wire_list_next(&m->argv, &pos);
+
+		_exit(transfer_in(path ? path : "", name ? name : ""));
+	}
+}
