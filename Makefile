@@ -1,10 +1,53 @@
 # SPDX-License-Identifier: MPL-2.0
-# A thin front for Meson. B: build folder.
+# A thin front for Meson. B: build folder. See docs/testing.md for the tiers of `make check`.
 B ?= build
+DESTDIR ?=
+prefix ?= /usr/local
+
 all: $(B)/build.ninja
 	ninja -C $(B)
+
 $(B)/build.ninja:
-	meson setup $(B)
+	meson setup -Dprefix=$(prefix) $(B)
+
+# Installs what is missing on this host, and nothing else.
+deps:
+	tools/deps
+
+# From a fresh clone to a program's output in a machine of its own.
+run: deps
+	$(MAKE) all
+	./quiz setup
+	./quiz uname -a
+
+# All tiers. What can not run here says why (docs/testing.md).
+check: all
+	meson test -C $(B) --print-errorlogs
+
 check-unit: all
 	meson test -C $(B) --suite unit --print-errorlogs
-.PHONY: all check-unit
+
+install: all
+	meson configure -Dprefix=$(prefix) $(B)
+	DESTDIR=$(DESTDIR) meson install -C $(B)
+
+# The agent for every architecture that has a cross compiler here.
+agents: all
+	ninja -C $(B) agents
+
+# Address and undefined behaviour sanitizers over the tiers that need no machine.
+asan:
+	[ -f $(B)-asan/build.ninja ] || meson setup -Db_sanitize=address,undefined -Db_lundef=false $(B)-asan
+	ninja -C $(B)-asan
+	meson test -C $(B)-asan --print-errorlogs --no-suite vm --no-suite emulated --no-suite zfs
+
+lint: $(B)/build.ninja
+	tools/lint $(B)
+
+format:
+	git ls-files 'src/*.[ch]' 'tests/*.[ch]' | xargs clang-format -i
+
+bench: all
+	bench/run
+
+.PHONY: all deps run check check-unit install agents asan lint format bench
