@@ -6,8 +6,10 @@
  */
 
 #include "cmd/command.h"
+#include "cmd/helper/helper.h"
 
 static const struct command *const table[] = {
+	&cmd_kernel,
 	NULL,
 };
 

@@ -499,6 +499,18 @@ int kernel_remove(const struct kernel *k, uint64_t *ret_bytes, struct error *err
 	return fs_remove_tree(k->dir, ret_bytes, err);
 }
 
+int kernel_remove_broken(const struct paths *p, const char *id, uint64_t *ret_bytes, struct error *err)
+{
+	_cleanup_free_ char *store = kernel_store_path(p);
+	_cleanup_free_ char *dir = is_folder_name(id) ? fs_join(store, id) : NULL;
+
+	if (!dir || !fs_is_dir(dir)) {
+		error_set(err, ERROR_MISSING, "cannot remove kernel '%s': there is none of this id", id);
+		return error_hint(err, "quiz kernel list");
+	}
+	return fs_remove_tree(dir, ret_bytes, err);
+}
+
 /* ---- parts ---- */
 
 char *kernel_boot_path(const struct kernel *k)

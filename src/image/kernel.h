@@ -68,6 +68,9 @@ int kernel_lock_shared(const struct kernel *k, struct error *err);
 /* Removes it. ERROR_BUSY when a run uses it. ret_bytes: space given back. */
 int kernel_remove(const struct kernel *k, uint64_t *ret_bytes, struct error *err);
 
+/* The same for a folder of the store whose manifest can not be read. ERROR_MISSING when there is none of that name. */
+int kernel_remove_broken(const struct paths *p, const char *id, uint64_t *ret_bytes, struct error *err);
+
 /* Absolute paths of its parts. Caller frees. */
 char *kernel_boot_path(const struct kernel *k);	   /* what the VMM boots */
 char *kernel_layer_path(const struct kernel *k);   /* tree to lay over the root (usr/lib/modules, boot); NULL: none */

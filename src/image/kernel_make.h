@@ -54,3 +54,6 @@ void kernel_draft_abort(struct kernel_draft *draft);
 
 /* The config symbol's value in a kernel's config text: yes, module or no. symbol without CONFIG_. */
 enum tristate kernel_config_value(const char *config_text, const char *symbol);
+
+/* Removes what makers that are no more left in the store. Never fails: what can not be removed stays. */
+void kernel_store_sweep(const struct paths *p);

@@ -286,36 +286,60 @@ int fs_copy_file(const char *from, const char *to, mode_t mode, struct error *er
 	return 0;
 }
 
-static void sync_tree(int dir_fd, const char *name)
+#define SYNC_FILES_MAX 64
+
+/* fsyncs a small tree; false when it has more than *left files. */
+static bool sync_files(int dir_fd, const char *name, unsigned *left)
 {
 	int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
+	bool all = true;
 
 	if (fd < 0)
-		return;
+		return true;
 	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
 		DIR *d = fdopendir(fd);
 		struct dirent *e;
 
 		if (!d) {
 			close(fd);
-			return;
+			return true;
 		}
-		while ((e = readdir(d)))
+		while (all && (e = readdir(d)))
 			if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
-				sync_tree(fd, e->d_name);
+				all = sync_files(fd, e->d_name, left);
 		fsync(fd);
 		closedir(d);
-		return;
+		return all;
 	}
-	if (S_ISREG(st.st_mode))
+	all = *left > 0;
+	*left -= all;
+	if (all && S_ISREG(st.st_mode))
 		fsync(fd);
 	close(fd);
+	return all;
+}
+
+/*
+ * One fsync per file makes the journal commit each time: 85 s for a kernel
+ * with its headers (20000 files) against 1 s for syncfs(2). A small tree is
+ * not made to wait for what everybody else has written.
+ */
+static void sync_tree(const char *path)
+{
+	unsigned left = SYNC_FILES_MAX;
+
+	if (!sync_files(AT_FDCWD, path, &left)) {
+		_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		if (fd >= 0)
+			syncfs(fd);
+	}
 }
 
 int fs_publish_dir(const char *tmp, const char *to, struct error *err)
 {
-	sync_tree(AT_FDCWD, tmp);
+	sync_tree(tmp);
 	if (rename(tmp, to) == 0)
 		return 0;
 	if (errno == EEXIST || errno == ENOTEMPTY)

@@ -2,38 +2,32 @@
 #pragma once
 
 /*
- * The helper program quiz-image: what needs libarchive, libcurl, libkmod or
- * libelf runs here, so that `quiz` itself starts in milliseconds. `quiz kernel
- * fetch ...` becomes `<libexec>/quiz-image kernel fetch ...`; users never
- * type its name, and what it prints reads as if quiz had printed it.
- *
- * Adding a command: a file src/cmd/helper/<name>.c that exports
- * helper_<name>(), its line below, and its row in quiz_image.c.
+ * What the commands of quiz-image share. That program holds what needs
+ * libarchive, libcurl, libkmod or libelf, so that `quiz` itself starts in
+ * milliseconds. Adding a command there: src/cmd/helper/<name>.c exports a
+ * struct command, declared here, with a line in cmd/image.c.
  */
 
 #include <stdbool.h>
 
-#include "base/error.h"
-#include "sys/paths.h"
+#include "cmd/commands.h"
 #include "sys/progress.h"
 
-/* argv[0] is the (last) command word; returns the exit status. */
-int helper_kernel(int argc, char **argv);
-
-/* Exit statuses that a helper makes itself (DESIGN section 3). */
-#define HELPER_FAILED 125
-
-/* Prints "quiz: <text>" and "hint: <hint>" to stderr; returns HELPER_FAILED. */
-int helper_fail(const struct error *err);
-
-/* "quiz: <text>" for wrong usage, with the usage line as hint; returns HELPER_FAILED. */
-int helper_usage(const char *usage, const char *fmt, ...) _printf_(2, 3);
+extern const struct command cmd_kernel;
 
 /*
  * Progress on stderr: a line that is redrawn (bar, speed, time left, elapsed)
- * on a terminal, one line per stage elsewhere, nothing but notes when quiet.
- * One at a time. helper_progress_end() clears the line; it is also called at
- * exit and by helper_fail().
+ * on a terminal, one line per stage elsewhere, notes only when quiet. There
+ * is one per process. helper_progress_end() clears the line: call it before
+ * printing anything else.
  */
 const struct progress *helper_progress(bool quiet);
 void helper_progress_end(void);
+
+/*
+ * Runs `work` in a child and waits. When a signal ends us meanwhile, the
+ * child and its programs are ended and `clean` removes what they left
+ * half-made, before we go the same way. Returns work's status; work prints
+ * its own errors (helper_run() prints what it returned as an error: -1).
+ */
+int helper_run(int (*work)(void *ctx, struct error *err), void *ctx, void (*clean)(void));

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+
+/* The subwords of `quiz kernel` that live in files of their own. */
+
+#include "cmd/command.h"
+
+/* kernel_list.c: what the store has. */
+#define KERNEL_LIST_ROWS 1
+extern const struct option_row kernel_list_rows[KERNEL_LIST_ROWS];
+int kernel_list_main(int argc, char **argv, struct error *err);
+int kernel_show_main(int argc, char **argv, struct error *err);
+int kernel_rm_main(int argc, char **argv, struct error *err);

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * What is absolute in Debian's headers: the Makefile includes
+ * /usr/src/linux-headers-<abi>-common/Makefile, links may point to /usr/lib or
+ * /usr/src, and .kernelvariables names gcc-<n>, which a host of another
+ * release does not have. Kbuild itself only wants to know where its Makefile
+ * is, so a relative include is enough.
+ */
+
+#include "image/kernel_headers.h"
+
+#include <errno.h>
+#include <fts.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "sys/fs.h"
+#include "sys/proc.h"
+
+#define TEXT_MAX (1u << 20)
+
+DEFINE_CLEANUP(FTS *, fts_close)
+
+static char *headers_dir(const struct kernel_headers *h)
+{
+	return mem_printf("%s/usr/src/linux-headers-%s", h->root, h->release);
+}
+
+static int write_text(const char *path, const struct str *text, struct error *err)
+{
+	return fs_write_atomic(path, str_cstr(text), text->len, 0644, false, err);
+}
+
+/* /usr/src/X in the Makefile becomes X beside the Makefile's own folder. */
+static int fix_makefile(const char *dir, struct error *err)
+{
+	static const char absolute[] = "/usr/src/";
+	static const char relative[] = "$(dir $(lastword $(MAKEFILE_LIST)))../";
+	_cleanup_free_ char *path = fs_join(dir, "Makefile");
+	_cleanup_str_ struct str text = STR_INIT, out = STR_INIT;
+	const char *s, *at;
+
+	if (fs_read(path, TEXT_MAX, &text, err) < 0)
+		return -1;
+	for (s = str_cstr(&text); (at = strstr(s, absolute)); s = at + sizeof(absolute) - 1) {
+		str_add_mem(&out, s, (size_t)(at - s));
+		str_add(&out, relative);
+	}
+	str_add(&out, s);
+	return write_text(path, &out, err);
+}
+
+/* The compiler that built the kernel when it is there, else the host's own; a cross compiler on another machine. */
+static int fix_variables(const struct kernel_headers *h, const char *dir, struct error *err)
+{
+	_cleanup_free_ char *path = fs_join(dir, ".kernelvariables");
+	_cleanup_str_ struct str text = STR_INIT;
+	const char *gcc;
+
+	if (!fs_exists(path))
+		return 0;
+	if (fs_read(path, TEXT_MAX, &text, err) < 0)
+		return -1;
+	gcc = strstr(str_cstr(&text), "gcc-");
+	str_addf(&text,
+		 "# By quiz, so that this works on any host and from any place:\n"
+		 "ifneq ($(shell uname -m),%s)\n"
+		 "CROSS_COMPILE ?= %s\n"
+		 "endif\n"
+		 "ifneq ($(filter default file undefined,$(origin CC)),)\n"
+		 "CC := $(notdir $(firstword $(shell command -v $(CROSS_COMPILE)%.*s $(CROSS_COMPILE)gcc) $(CROSS_COMPILE)gcc))\n"
+		 "endif\n",
+		 h->arch->name, h->arch->cross_prefix, gcc ? (int)(4 + strspn(gcc + 4, "0123456789")) : 3,
+		 gcc ? gcc : "gcc");
+	return write_text(path, &text, err);
+}
+
+static int fix_link(const char *root, const char *path, struct error *err)
+{
+	_cleanup_str_ struct str to = STR_INIT;
+	char target[4096];
+	ssize_t n = readlink(path, target, sizeof(target) - 1);
+
+	if (n < 0)
+		return error_sys(err, errno, "read link '%s'", path);
+	target[n] = '\0';
+	if (!str_starts(target, "/usr/"))
+		return 0;
+	/* As many steps up as there are folders between the root and the link. */
+	for (const char *c = path + strlen(root) + 1; *c; c++)
+		if (*c == '/')
+			str_add(&to, "../");
+	str_add(&to, target + 1);
+	if (unlink(path) < 0 || symlink(str_cstr(&to), path) < 0)
+		return error_sys(err, errno, "change link '%s'", path);
+	return 0;
+}
+
+static int fix_links(const char *root, struct error *err)
+{
+	char *const roots[] = { (char *)(uintptr_t)root, NULL };
+	_cleanup_(cleanup_fts_close) FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+	FTSENT *e;
+
+	if (!fts)
+		return error_sys(err, errno, "walk '%s'", root);
+	while ((e = fts_read(fts)))
+		if ((e->fts_info == FTS_SL || e->fts_info == FTS_SLNONE) && fix_link(root, e->fts_path, err) < 0)
+			return -1;
+	return 0;
+}
+
+int kernel_headers_relocate(const struct kernel_headers *h, struct error *err)
+{
+	_cleanup_free_ char *dir = headers_dir(h);
+
+	if (fix_makefile(dir, err) < 0 || fix_variables(h, dir, err) < 0 || fix_links(h->root, err) < 0)
+		return error_wrap(err, "cannot make the headers of kernel %s relocatable", h->release);
+	return 0;
+}
+
+int kernel_headers_check(const struct kernel_headers *h, struct error *err)
+{
+	_cleanup_free_ char *dir = headers_dir(h);
+	_cleanup_free_ char *program = fs_join(dir, "scripts/basic/fixdep");
+	const char *const argv[] = { program, NULL };
+	struct error why = ERROR_INIT;
+
+	/* Without arguments it prints its usage and fails; the loader fails with 127 before that. */
+	if (proc_run(argv, NULL, &why) == 0 || !strstr(why.text, "status 127"))
+		return why.kind == ERROR_NONE || why.kind == ERROR_CHILD ?
+			       0 :
+			       error_set(err, ERROR_UNSUPPORTED, "its build programs do not run here: %s", why.text);
+	return error_set(err, ERROR_UNSUPPORTED, "its build programs do not run here: %s", why.text);
+}

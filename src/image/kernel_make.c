@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * From a draft folder to a published kernel. Temporary folders are named
+ * .tmp-<id>.<pid>.<n> (fs_temp_dir); a folder whose process is gone is a
+ * leftover. A kernel folder without a manifest is the rest of a removal that
+ * was interrupted.
+ */
+
+#include "image/kernel_make.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "image/kernel.h"
+#include "image/kernel_image.h"
+#include "image/kernel_modules.h"
+#include "sys/fs.h"
+#include "sys/lock.h"
+
+#define CONFIG_MAX (4u << 20)
+#define INDEX_MAX (32u << 20)
+
+DEFINE_CLEANUP(FTS *, fts_close)
+
+/* ---- leftovers ---- */
+
+/* The process in ".tmp-<tag>.<pid>.<n>"; 0 when it is no such name. */
+static pid_t temp_owner(const char *name)
+{
+	_cleanup_free_ char *copy = mem_strdup(name);
+	char *dot = strrchr(copy, '.');
+
+	if (!str_starts(name, ".tmp-") || !dot)
+		return 0;
+	*dot = '\0';
+	dot = strrchr(copy, '.');
+	return dot ? (pid_t)strtol(dot + 1, NULL, 10) : 0;
+}
+
+static bool is_half_removed(const char *dir)
+{
+	_cleanup_free_ char *manifest = fs_join(dir, "manifest.json");
+	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	/* Whoever is removing it right now holds the lock. */
+	return fd >= 0 && !fs_exists(manifest) && flock(fd, LOCK_EX | LOCK_NB) == 0;
+}
+
+void kernel_store_sweep(const struct paths *p)
+{
+	_cleanup_free_ char *store = kernel_store_path(p);
+	_cleanup_strv_ struct strv names = STRV_INIT;
+
+	if (fs_list(store, &names, NULL) < 0)
+		return;
+	for (size_t i = 0; i < names.n; i++) {
+		_cleanup_free_ char *dir = fs_join(store, names.v[i]);
+		pid_t owner = temp_owner(names.v[i]);
+
+		if (owner > 0 ? kill(owner, 0) < 0 && errno == ESRCH : names.v[i][0] != '.' && is_half_removed(dir))
+			fs_remove_tree(dir, NULL, NULL);
+	}
+}
+
+/* ---- begin, abort ---- */
+
+static const struct progress *waiting_progress; /* lock_take()'s callback has no context */
+
+static void on_wait(const char *holder)
+{
+	progress_note(waiting_progress, "waiting for %s", *holder ? holder : "another quiz");
+}
+
+static int check_id(const char *id, struct error *err)
+{
+	bool good = *id && *id != '.' && *id != '-' && strlen(id) < 128;
+
+	for (const char *c = id; *c && good; c++)
+		good = isalnum((unsigned char)*c) || strchr("._+~-", *c);
+	return good ? 0 :
+		      error_set(err, ERROR_USAGE,
+				"cannot name a kernel '%s': letters, digits and ._+~- are allowed, a letter or digit first", id);
+}
+
+int kernel_draft_begin(const struct paths *p, const char *id, const char *doing, const struct progress *progress,
+		       struct kernel_draft *ret, bool *ret_exists, struct error *err)
+{
+	_cleanup_free_ char *store = kernel_store_path(p);
+	_cleanup_free_ char *lock = mem_printf("%s/.locks/%s", store, id);
+	_cleanup_free_ char *who = mem_printf("pid %d: %s\n", (int)getpid(), doing);
+	struct kernel_draft d = { .lock_fd = -1 };
+
+	if (check_id(id, err) < 0)
+		return -1;
+	waiting_progress = progress;
+	d.lock_fd = lock_take(lock, LOCK_EXCLUSIVE_MODE, true, who, on_wait, err);
+	if (d.lock_fd < 0)
+		return -1;
+	kernel_store_sweep(p);
+	d.final_dir = fs_join(store, id);
+	if (kernel_load(d.final_dir, &d.k, NULL) == 0) {
+		*ret_exists = true;
+		*ret = d;
+		return 0;
+	}
+	d.dir = fs_temp_dir(store, id, err);
+	if (!d.dir) {
+		kernel_draft_abort(&d);
+		return -1;
+	}
+	d.k.id = mem_strdup(id);
+	*ret_exists = false;
+	*ret = d;
+	return 0;
+}
+
+void kernel_draft_abort(struct kernel_draft *draft)
+{
+	if (!draft->final_dir)
+		return;
+	if (draft->dir)
+		fs_remove_tree(draft->dir, NULL, NULL);
+	kernel_clear(&draft->k);
+	free(draft->dir);
+	free(draft->final_dir);
+	close_fd(&draft->lock_fd);
+	*draft = (struct kernel_draft){ .lock_fd = -1 };
+}
+
+/* ---- features ---- */
+
+enum tristate kernel_config_value(const char *config_text, const char *symbol)
+{
+	_cleanup_free_ char *name = mem_printf("CONFIG_%s=", symbol);
+	size_t n = strlen(name);
+
+	for (const char *s = config_text; (s = strstr(s, name)); s += n) {
+		if (s != config_text && s[-1] != '\n')
+			continue;
+		return s[n] == 'y' ? TRI_YES : s[n] == 'm' ? TRI_MODULE : TRI_NO;
+	}
+	return TRI_NO;
+}
+
+struct facts {
+	struct str config, builtin, dep; /* texts; empty when there is none */
+};
+
+/* Is "/<module>.ko" in an index? Names there use - and _ as the source files do. */
+static bool index_has(const struct str *index, const char *module)
+{
+	_cleanup_free_ char *name = mem_printf("/%s.ko", module);
+
+	return strstr(str_cstr(index), name) != NULL;
+}
+
+static enum tristate feature(const struct facts *f, const char *symbol, const char *module)
+{
+	enum tristate t = kernel_config_value(str_cstr(&f->config), symbol);
+
+	if (f->config.len) /* a module that the package does not ship is none */
+		return t == TRI_MODULE && !(module && index_has(&f->dep, module)) ? TRI_NO : t;
+	if (module && index_has(&f->builtin, module))
+		return TRI_YES;
+	return module && index_has(&f->dep, module) ? TRI_MODULE : TRI_NO;
+}
+
+/* A text that may be absent. */
+static int read_optional(const char *path, size_t max, struct str *ret, struct error *err)
+{
+	return fs_exists(path) ? fs_read(path, max, ret, err) : 0;
+}
+
+static int read_features(const char *dir, const char *tree, struct kernel *k, struct error *err)
+{
+	_cleanup_free_ char *config = fs_join(dir, "config");
+	_cleanup_free_ char *builtin = fs_join(tree, "modules.builtin");
+	_cleanup_free_ char *dep = fs_join(tree, "modules.dep");
+	struct facts f = { 0 };
+	int r = -1;
+
+	if (read_optional(config, CONFIG_MAX, &f.config, err) == 0 &&
+	    read_optional(builtin, INDEX_MAX, &f.builtin, err) == 0 &&
+	    read_optional(dep, INDEX_MAX, &f.dep, err) == 0) {
+#define X(field, symbol, module) k->field = feature(&f, symbol, module);
+		KERNEL_FEATURES(X)
+#undef X
+		if (k->entry == KERNEL_PVH) /* seen with our own eyes */
+			k->pvh = TRI_YES;
+		if (f.dep.len)
+			k->modules = TRI_YES;
+		r = 0;
+	}
+	str_clear(&f.config);
+	str_clear(&f.builtin);
+	str_clear(&f.dep);
+	return r;
+}
+
+/* ---- content key ---- */
+
+static int hash_file(const char *path, uint64_t *h, struct error *err)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	static unsigned char buf[1 << 17];
+	ssize_t n;
+
+	if (fd < 0)
+		return error_sys(err, errno, "open '%s'", path);
+	while ((n = read(fd, buf, sizeof(buf))) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return error_sys(err, errno, "read '%s'", path);
+		*h = hash_mem(*h, buf, (size_t)n);
+	}
+	return 0;
+}
+
+static int compare_entries(const FTSENT **a, const FTSENT **b)
+{
+	return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+/* Names, links and content; not times, so that fetching again gives the same key. */
+static int hash_tree(const char *dir, const char *name, uint64_t *h, struct error *err)
+{
+	_cleanup_free_ char *top = fs_join(dir, name);
+	char *roots[] = { top, NULL };
+	_cleanup_(cleanup_fts_close) FTS *fts = NULL;
+	size_t skip = strlen(dir);
+	FTSENT *e;
+
+	if (!fs_exists(top))
+		return 0;
+	fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, compare_entries);
+	if (!fts)
+		return error_sys(err, errno, "walk '%s'", top);
+	while ((e = fts_read(fts))) {
+		char link[4096];
+		ssize_t n;
+
+		if (e->fts_info == FTS_DP)
+			continue;
+		*h = hash_str(*h, e->fts_path + skip);
+		if (e->fts_info == FTS_F && hash_file(e->fts_path, h, err) < 0)
+			return -1;
+		if (e->fts_info == FTS_SL || e->fts_info == FTS_SLNONE) {
+			n = readlink(e->fts_path, link, sizeof(link));
+			*h = hash_mem(*h, link, n > 0 ? (size_t)n : 0);
+		}
+	}
+	return 0;
+}
+
+static int make_key(const char *dir, struct kernel *k, struct error *err)
+{
+	const char *const parts[] = { k->boot_file, "config", "initrd.cpio", "layer" };
+	uint64_t h = hash_str(hash_str(HASH_INIT, k->release), k->arch);
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		if (hash_tree(dir, parts[i], &h, err) < 0)
+			return -1;
+	free(k->key);
+	k->key = mem_printf("%016llx", (unsigned long long)h);
+	return 0;
+}
+
+/* ---- finish ---- */
+
+/* Puts <dir>/<name> into the layer as boot/<name>-<release>, where guests look for it. */
+static int add_boot_file(const struct kernel_draft *d, const char *name, struct error *err)
+{
+	_cleanup_free_ char *from = fs_join(d->dir, name);
+	_cleanup_free_ char *to = mem_printf("%s/layer/boot/%s-%s", d->dir, name, d->k.release);
+
+	if (!fs_exists(from))
+		return 0;
+	if (fs_mkdir_parents(to, err) < 0)
+		return -1;
+	return link(from, to) == 0 ? 0 : fs_copy_file(from, to, 0644, err);
+}
+
+static int finish_modules(struct kernel_draft *d, const char *usr, const struct progress *progress, struct error *err)
+{
+	_cleanup_free_ char *link_path = fs_join(d->dir, "modules");
+	_cleanup_free_ char *cpio = fs_join(d->dir, "initrd.cpio");
+
+	if (kernel_modules_index(usr, d->k.release, progress, err) < 0)
+		return -1;
+	strv_clear(&d->k.initrd_modules);
+	if (kernel_modules_early(usr, d->k.release, &d->k.initrd_modules, err) < 0)
+		return -1;
+	if (d->k.initrd_modules.n &&
+	    kernel_modules_cpio(usr, d->k.release, d->k.arch, &d->k.initrd_modules, cpio, err) < 0)
+		return -1;
+	if (symlink("layer/usr", link_path) < 0)
+		return error_sys(err, errno, "make link '%s'", link_path);
+	return 0;
+}
+
+static int finish(struct kernel_draft *d, const struct progress *progress, struct error *err)
+{
+	_cleanup_free_ char *usr = fs_join(d->dir, "layer/usr");
+	_cleanup_free_ char *tree = mem_printf("%s/lib/modules/%s", usr, d->k.release);
+	char *boot_file = NULL;
+
+	progress_stage(progress, "preparing the kernel image");
+	if (kernel_image_prepare(d->dir, d->k.boot_file, d->k.arch, &boot_file, &d->k.entry, err) < 0)
+		return -1;
+	free(d->k.boot_file);
+	d->k.boot_file = boot_file;
+	if (fs_is_dir(tree) && finish_modules(d, usr, progress, err) < 0)
+		return -1;
+	if (add_boot_file(d, "config", err) < 0 || add_boot_file(d, "System.map", err) < 0)
+		return -1;
+	progress_stage(progress, "publishing kernel %s", d->k.id);
+	if (read_features(d->dir, tree, &d->k, err) < 0 || make_key(d->dir, &d->k, err) < 0)
+		return -1;
+	d->k.created = (uint64_t)time(NULL);
+	d->k.bytes = fs_tree_bytes(d->dir);
+	if (kernel_save(d->dir, &d->k, err) < 0)
+		return -1;
+	return fs_publish_dir(d->dir, d->final_dir, err);
+}
+
+int kernel_draft_finish(struct kernel_draft *draft, const struct progress *progress, struct error *err)
+{
+	struct kernel k = { 0 };
+
+	if (finish(draft, progress, err) < 0 || kernel_load(draft->final_dir, &k, err) < 0) {
+		kernel_draft_abort(draft);
+		return -1;
+	}
+	kernel_clear(&draft->k);
+	draft->k = k;
+	free(draft->dir);
+	draft->dir = NULL;
+	return 0;
+}
