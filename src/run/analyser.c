@@ -242,15 +242,17 @@ static void findings_remove(struct analyser *a, struct finding *f)
 	a->generation++;
 }
 
-/* What supervisors ask for at once: is it over, does it hang? */
+static void note_panic(struct analyser *a, const struct crash_pattern *row)
+{
+	if (a->has_panic || !str_starts(row->prefix, "Kernel panic"))
+		return;
+	a->has_panic = true;
+	a->panic_ms = a->now_ms;
+}
+
+/* What supervisors ask for at once: does it hang? */
 static void note_severity(struct analyser *a, const struct finding *f)
 {
-	if (f->class == FINDING_CLASS_PANIC || (f->class == FINDING_CLASS_BOOT_FAILURE && str_starts(f->fingerprint, "boot-failure"))) {
-		if (f->class == FINDING_CLASS_PANIC && !a->has_panic) {
-			a->has_panic = true;
-			a->panic_ms = a->now_ms;
-		}
-	}
 	if (f->severity == FINDING_STALL && !f->is_secondary && !f->is_allowed) {
 		if (!a->has_hang || a->now_ms > a->hang_last_ms + STALL_MEMORY_MS)
 			a->hang_ms = a->now_ms;
@@ -387,6 +389,7 @@ static void report_begin(struct analyser *a, struct lane *lane, const struct cra
 	context_into(lane, r);
 	report_excerpt(r, raw, raw_len, lane->n_lines, true);
 
+	note_panic(a, row);
 	twin = find_twin(a, lane, f);
 	if (twin) {
 		twin->seen_in |= f->seen_in;
@@ -504,6 +507,7 @@ static void line_with_row(struct analyser *a, struct lane *lane, const struct cr
 	if (slot >= 0 && report_absorbs(&lane->open[slot], row, l)) {
 		struct report *r = &lane->open[slot];
 
+		note_panic(a, row);
 		report_head(r, row, l);
 		report_excerpt(r, raw, raw_len, lane->n_lines, true);
 		r->last_ms = a->now_ms;

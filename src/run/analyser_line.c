@@ -318,6 +318,8 @@ static const char *const boilerplate[] = {
 	"do_raw_spin_*", "do_raw_read_*", "do_raw_write_*", "rwlock_bug*", "_raw_spin_*", "_raw_read_*", "_raw_write_*", "__raw_spin_*",
 	"native_queued_spin_lock_slowpath", "queued_spin_lock_slowpath", "__pv_queued_spin_lock_slowpath",
 	"kvm_wait*", "rt_spin_lock*", "queued_read_lock_slowpath", "queued_write_lock_slowpath",
+	/* the way into the kernel */
+	"do_syscall_64", "entry_*", "ret_from_fork*", "invoke_syscall", "el0_svc*", "do_el0_svc", "system_call*", "x64_sys_call", "__do_syscall*",
 	/* sleeping */
 	"__schedule*", "schedule*", "preempt_schedule*", "io_schedule*", "__switch_to*", "context_switch", "__cond_resched*",
 	"dynamic_cond_resched", "wait_for_completion*", "__wait_for_common", "do_wait_for_common", "wait_for_common*", "mutex_lock*",

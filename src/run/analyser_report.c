@@ -61,11 +61,21 @@ static void add_function(struct report *r, const struct log_symbol *sym)
 {
 	struct finding *f = r->finding;
 
-	if (sym->is_unreliable || log_symbol_is_boilerplate(sym->name) || f->n_frames == FINDING_FRAMES_MAX)
+	if (sym->is_unreliable) {
+		if (r->n_guesses < FINDING_FRAMES_MAX)
+			r->guesses[r->n_guesses++] = *sym;
+		return;
+	}
+	if (log_symbol_is_boilerplate(sym->name))
 		return;
 	for (uint32_t i = 0; i < f->n_frames; i++)
-		if (strcmp(f->frames[i], sym->name) == 0)
+		if (strcmp(f->frames[i], sym->name) == 0) {
+			if (i == 0 && !f->module[0]) /* a first line may have the bare name */
+				memcpy(f->module, sym->module, sizeof(f->module));
 			return;
+		}
+	if (f->n_frames == FINDING_FRAMES_MAX)
+		return;
 	if (f->n_frames == 0) {
 		snprintf(f->function, sizeof(f->function), "%s", sym->name);
 		snprintf(f->module, sizeof(f->module), "%s", sym->module);
@@ -202,7 +212,7 @@ void report_head(struct report *r, const struct crash_pattern *row, const struct
 		f->class = row->class;
 		copy_text(r->head, sizeof(r->head), l->text, l->len);
 	}
-	if (row->severity > f->severity)
+	if (row->severity > f->severity && !(row->flags & CRASH_END))
 		f->severity = row->severity;
 	if (row->flags & CRASH_INIT_DEATH)
 		f->is_init_death = true;
@@ -268,7 +278,11 @@ static void collect(struct report *r, const char *text, size_t n)
 	if (!r->finding->file[0] && r->phase == REPORT_HEAD && r->row->class == FINDING_CLASS_RCU)
 		log_source_find(text, n, r->finding->file, sizeof(r->finding->file), &r->finding->line);
 	if (is_stack_title(text, n)) {
-		r->phase = r->phase == REPORT_HEAD ? REPORT_STACK : REPORT_TAIL;
+		/* "stack backtrace:" and "Call Trace:" are titles of one. */
+		if (r->phase == REPORT_STACK && r->finding->n_stack_lines)
+			r->phase = REPORT_TAIL;
+		else if (r->phase == REPORT_HEAD)
+			r->phase = REPORT_STACK;
 		return;
 	}
 	if (is_other_stack(text, n)) {
@@ -278,8 +292,8 @@ static void collect(struct report *r, const char *text, size_t n)
 	}
 	if (!log_symbol_find(text, n, &sym))
 		return;
-	if (starts(text, n, "lr : ") || starts(text, n, "LR [") || starts(text, n, "ra : "))
-		return;
+	if (starts(text, n, "lr : ") || starts(text, n, "LR [") || starts(text, n, "LR is at") || starts(text, n, " ra : "))
+		return; /* where it would have returned to: often a leftover */
 	if (!is_program_counter(text, n) && r->phase != REPORT_HEAD)
 		r->finding->n_stack_lines++;
 	if (r->phase != REPORT_TAIL)
@@ -411,6 +425,10 @@ void report_finish(struct report *r)
 
 	if (r->committed_bytes && r->committed_bytes < f->excerpt.len)
 		str_truncate(&f->excerpt, r->committed_bytes);
+	for (uint32_t i = 0; !f->n_frames && i < r->n_guesses; i++) {
+		r->guesses[i].is_unreliable = false;
+		add_function(r, &r->guesses[i]);
+	}
 	report_update(r);
 	f->is_complete = true;
 }

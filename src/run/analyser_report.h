@@ -30,6 +30,8 @@ struct report {
 	bool has_time;
 	uint64_t last_ms;	 /* caller's clock at the last line */
 	uint64_t first_ms;
+	struct log_symbol guesses[FINDING_FRAMES_MAX]; /* "? func": what a stack without sure callers is named by */
+	uint32_t n_guesses;
 	bool has_message;	 /* message[] says more: the text of a WARN() */
 	char message[FINDING_TITLE_MAX];
 	char head[FINDING_TITLE_MAX]; /* the first line that names it */

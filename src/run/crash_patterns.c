@@ -41,22 +41,17 @@
 /* clang-format off */
 const struct crash_pattern crash_patterns[] = {
 /* --- panic: kernel/panic.c unless named. The text behind it says more than the word. */
-{ KPANIC "VFS: Unable to mount root fs", NULL, BOOT, 9, NOFN, "no root file system: VFS: Unable to mount root fs" }, /* init/do_mounts.c */
+{ KPANIC "VFS: Unable to mount root fs", NULL, BOOT, 9, F | NOFN, "no root file system: VFS: Unable to mount root fs" }, /* init/do_mounts.c */
 { KPANIC "No working init found", NULL, BOOT, 9, NOFN, "no init program found" },		/* init/main.c */
-{ KPANIC "Requested init", NULL, BOOT, 9, NOFN, NULL },					/* init/main.c */
+{ KPANIC "Requested init", NULL, BOOT, 9, F | NOFN, NULL },					/* init/main.c */
 { KPANIC "IO-APIC + timer doesn't work", NULL, BOOT, 9, NOFN, NULL },				/* arch/x86/kernel/apic/io_apic.c */
 { KPANIC "Attempted to kill init!", NULL, PANIC, 9, CRASH_INIT_DEATH | NOFN, "PID 1 ended" },	/* kernel/exit.c */
 { KPANIC "Fatal exception", NULL, PANIC, 9, CRASH_CONSEQUENCE, NULL },				/* arch die(): panic_on_oops */
 { KPANIC "Fatal hardware error", NULL, PANIC, 9, NOFN, NULL },					/* drivers/acpi/apei/ghes.c */
 { KPANIC "Aiee, killing interrupt handler", NULL, PANIC, 9, CRASH_CONSEQUENCE, NULL },		/* kernel/exit.c */
 { KPANIC "Attempted to kill the idle task", NULL, PANIC, 9, CRASH_CONSEQUENCE, NULL },		/* kernel/exit.c */
-{ KPANIC "panic_on_warn set", NULL, PANIC, 9, CRASH_CONSEQUENCE, NULL },
-{ KPANIC "kernel: panic_on_warn set", NULL, PANIC, 9, CRASH_CONSEQUENCE, NULL },		/* check_panic_on_warn() since 6.2 */
-{ KPANIC "UBSAN: panic_on_warn set", NULL, PANIC, 9, CRASH_CONSEQUENCE, NULL },			/* lib/ubsan.c */
-{ KPANIC "KASAN: panic_on_warn set", NULL, PANIC, 9, CRASH_CONSEQUENCE, NULL },			/* mm/kasan/report.c */
-{ KPANIC "KFENCE: panic_on_warn set", NULL, PANIC, 9, CRASH_CONSEQUENCE, NULL },		/* mm/kfence/report.c */
-{ KPANIC "KMSAN: panic_on_warn set", NULL, PANIC, 9, CRASH_CONSEQUENCE, NULL },			/* mm/kmsan/report.c */
-{ KPANIC "KCSAN: panic_on_warn set", NULL, PANIC, 9, CRASH_CONSEQUENCE, NULL },			/* kernel/kcsan/report.c */
+{ KPANIC, "panic_on_warn set", PANIC, 9, CRASH_CONSEQUENCE, NULL },				/* "kernel: ", "KASAN: ", ... in front since 6.1 */
+{ KPANIC, " too often (kernel.", PANIC, 9, CRASH_CONSEQUENCE, NULL },				/* warn_limit, oops_limit */
 { KPANIC "kasan.fault=panic set", NULL, PANIC, 9, CRASH_CONSEQUENCE, NULL },			/* mm/kasan/report.c */
 { KPANIC "scheduling while atomic", NULL, PANIC, 9, CRASH_CONSEQUENCE, NULL },			/* kernel/sched/core.c */
 { KPANIC "hung_task: blocked tasks", NULL, PANIC, 9, CRASH_CONSEQUENCE, NULL },			/* kernel/hung_task.c */
@@ -64,9 +59,8 @@ const struct crash_pattern crash_patterns[] = {
 { KPANIC "Hard LOCKUP", NULL, PANIC, 9, CRASH_CONSEQUENCE, NULL },				/* kernel/watchdog_hld.c, arch/powerpc/kernel/watchdog.c */
 { KPANIC "RCU Stall", NULL, PANIC, 9, CRASH_CONSEQUENCE, NULL },				/* kernel/rcu/tree_stall.h */
 { KPANIC "workqueue: blocked tasks", NULL, PANIC, 9, CRASH_CONSEQUENCE, NULL },			/* kernel/workqueue.c */
-{ KPANIC "kernel stack overflow", NULL, PANIC, 9, F, "kernel stack overflow" },		/* arch/arm64/kernel/traps.c, riscv */
-{ KPANIC "Kernel stack overflow", NULL, PANIC, 9, F, "kernel stack overflow" },		/* arch/riscv/kernel/traps.c */
-{ KPANIC "bad overflow stack", NULL, PANIC, 9, 0, NULL },					/* arch/arm64 */
+{ KPANIC "kernel stack overflow", NULL, PANIC, 9, CRASH_CONSEQUENCE, NULL },		/* arch/arm64/kernel/traps.c, riscv */
+{ KPANIC "Kernel stack overflow", NULL, PANIC, 9, CRASH_CONSEQUENCE, NULL },		/* arch/riscv/kernel/traps.c */
 { KPANIC "corrupted stack end detected inside scheduler", NULL, PANIC, 9, 0, NULL },		/* kernel/sched/core.c */
 { KPANIC "stack-protector: Kernel stack is corrupted in", NULL, PANIC, 9, 0, NULL },		/* kernel/panic.c __stack_chk_fail() */
 { KPANIC "Out of memory", NULL, PANIC, 9, NOFN, NULL },					/* mm/oom_kill.c panic_on_oom */
@@ -192,12 +186,12 @@ const struct crash_pattern crash_patterns[] = {
 { "Oops: double fault", NULL, OOPS, 6, F, "double fault" },
 
 /* --- oops: powerpc (arch/powerpc/mm/fault.c, kernel/traps.c) */
-{ "BUG: Kernel NULL pointer dereference", NULL, OOPS, 7, 0, "NULL pointer dereference" },
-{ "BUG: Unable to handle kernel data access", NULL, OOPS, 7, 0, "invalid memory access" },
-{ "BUG: Unable to handle kernel instruction fetch", NULL, OOPS, 7, 0, "jump to an invalid address" },
-{ "BUG: Unable to handle", NULL, OOPS, 7, 0, "invalid memory access" },
+{ "BUG: Kernel NULL pointer dereference", NULL, OOPS, 7, F, "NULL pointer dereference" },
+{ "BUG: Unable to handle kernel data access", NULL, OOPS, 7, F, "invalid memory access" },
+{ "BUG: Unable to handle kernel instruction fetch", NULL, OOPS, 7, F, "jump to an invalid address" },
+{ "BUG: Unable to handle", NULL, OOPS, 7, F, "invalid memory access" },
 { "Kernel attempted to ", "exploit attempt", OOPS, 5, F, NULL },
-{ "kernel tried to execute ", "exploit attempt", OOPS, 5, F, NULL },				/* x86 too; the BUG: line comes after it */
+{ "kernel tried to execute ", "exploit attempt", OOPS, 8, F, "execution of data" },				/* x86 too; the BUG: line comes after it */
 { "Unable to handle kernel paging request for", NULL, OOPS, 7, 0, "invalid memory access" },	/* before 5.2 */
 { "Bad kernel stack pointer", NULL, OOPS, 7, 0, NULL },
 { "Machine check in kernel mode", NULL, OOPS, 7, 0, NULL },

@@ -5,6 +5,8 @@
 #include <fnmatch.h>
 #include <string.h>
 
+#include "run/analyser_line.h"
+
 const struct finding_class_info finding_class_table[FINDING_N_CLASSES] = {
 #define X(ID, name, severity, meaning) [FINDING_CLASS_##ID] = { name, severity, meaning },
 	FINDING_CLASSES(X)
@@ -90,12 +92,29 @@ json_t *finding_json(const struct finding *f)
 	return o;
 }
 
-/* Lines of the excerpt that show a stack: symbol+offset/size. */
-static bool is_stack_line(const char *p, size_t n)
+/* A line of the excerpt that shows a caller: symbol+offset/size, and not a leftover on the stack if there are better ones. */
+static bool is_stack_line(const struct finding *f, const char *p, size_t n)
 {
-	const char *plus = memmem(p, n, "+0x", 3);
+	struct log_symbol sym;
 
-	return plus && memmem(plus, n - (size_t)(plus - p), "/0x", 3);
+	if (!log_symbol_find(p, n, &sym))
+		return false;
+	return !sym.is_unreliable || strcmp(sym.name, f->function) == 0;
+}
+
+/* One stack line without its prefixes. */
+static void add_stack_line(struct str *out, const char *p, size_t n)
+{
+	struct log_line l;
+
+	log_line_parse(p, n, false, &l);
+	while (l.len && (*l.text == ' ' || *l.text == '\t')) {
+		l.text++;
+		l.len--;
+	}
+	str_add(out, "  | ");
+	str_add_safe(out, l.text, l.len, false);
+	str_add_char(out, '\n');
 }
 
 void finding_text(const struct finding *f, size_t max_stack, struct str *out)
@@ -120,14 +139,11 @@ void finding_text(const struct finding *f, size_t max_stack, struct str *out)
 		const char *nl = memchr(p, '\n', (size_t)(end - p));
 		size_t n = (size_t)((nl ? nl : end) - p);
 
-		if (is_stack_line(p, n)) {
-			if (n_stack++ < max_stack) {
-				str_add(out, "  | ");
-				str_add_safe(out, p, n, false);
-				str_add_char(out, '\n');
-			} else {
+		if (is_stack_line(f, p, n)) {
+			if (n_stack++ < max_stack)
+				add_stack_line(out, p, n);
+			else
 				n_more++;
-			}
 		}
 		p += n + 1;
 	}
