@@ -3,7 +3,6 @@
 
 #include <jansson.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "cmd/commands.h"
 
@@ -19,14 +18,18 @@ static const struct option_row show_rows[] = {
 /* Prints one value, or adds it to the JSON array. */
 static void show(json_t *json, const char *section, const char *key, const char *value, const char *origin)
 {
+	_cleanup_free_ char *left = NULL;
+
 	if (json) {
 		json_array_append_new(json, json_pack("{s:s?, s:s, s:s?, s:s}", "profile", section, "key", key, "value",
 						      value, "origin", origin));
 		return;
 	}
 	if (section)
-		printf("[profile.%s] ", section);
-	printf("%s = %-*s  # %s\n", key, section ? 8 : (int)(28 - strlen(key)), value, origin);
+		left = mem_printf("[profile.%s] %s = %s", section, key, value);
+	else
+		left = mem_printf("%s = %s", key, value);
+	printf("%-32s  # %s\n", left, origin);
 }
 
 /* Is value i still in force, or does a later one of the same key replace it? */
