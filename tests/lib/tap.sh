@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MPL-2.0
 #
 # For shell tests: TAP output, a folder of the test's own, and an environment in which quiz sees nothing of the user's.
-# Source it as `. "$QUIZ_SOURCE/tests/lib/tap.sh"`; meson sets QUIZ_SOURCE and QUIZ_BUILD.
+# Source it as `. "$QUIZ_SOURCE/tests/lib/tap.sh"`; Meson sets QUIZ_SOURCE and QUIZ_BUILD (the build folder).
 #
 #	ok NAME				passed
 #	not_ok NAME [TEXT]		failed, TEXT as a comment
