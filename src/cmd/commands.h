@@ -20,6 +20,7 @@ extern const struct command cmd_run;
 extern const struct command cmd_profile;
 extern const struct command cmd_config;
 extern const struct command cmd_init;
+extern const struct command cmd_doctor;
 extern const struct command cmd_completion;
 extern const struct command cmd_verdict;
 extern const struct command cmd_help;

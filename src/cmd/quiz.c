@@ -37,6 +37,7 @@ const struct command *const quiz_commands[] = {
 	&helper_symbolize,
 	&cmd_config,
 	&cmd_init,
+	&cmd_doctor,
 	&cmd_completion,
 	&cmd_help,
 	&cmd_version,
