@@ -225,11 +225,13 @@ static int write_file(const struct wire_write_file *m, struct error *err)
 		return 0;
 	if (fd < 0)
 		return error_sys(err, errno, "open '%s'", m->path);
-	/* The umask of PID 1 is 0, so a new file has its mode; an old one may not. */
+	r = file_write_all(fd, m->data.p, m->data.len);
+	if (r < 0)
+		return error_sys(err, -r, "write '%s'", m->path);
+	/* An old file may have another mode, and writing takes set-id bits away. */
 	if ((m->flags & WIRE_WRITE_CREATE) && !(m->flags & WIRE_WRITE_APPEND) && fchmod(fd, m->mode & 07777) < 0)
 		return error_sys(err, errno, "set the mode of '%s'", m->path);
-	r = file_write_all(fd, m->data.p, m->data.len);
-	return r < 0 ? error_sys(err, -r, "write '%s'", m->path) : 0;
+	return 0;
 }
 
 static enum outcome do_write_file(const struct wire_frame *f)
