@@ -25,6 +25,37 @@
 #define OUTPUT_MAX (16u << 20)
 #define TAIL_MAX 2048
 
+/* Groups of running children, for the signal handler; 0: a free place. More than these are simply not ended early. */
+static volatile sig_atomic_t running[32];
+
+static void note_running(pid_t pid, bool is_running)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(running); i++) {
+		if (running[i] == (is_running ? 0 : (sig_atomic_t)pid)) {
+			running[i] = is_running ? (sig_atomic_t)pid : 0;
+			return;
+		}
+	}
+}
+
+static void end_together(int signo)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(running); i++)
+		if (running[i] > 1)
+			kill(-(pid_t)running[i], SIGTERM);
+	/* Blocked while we are in here, SA_RESETHAND: it ends us on the way out. */
+	raise(signo);
+}
+
+void proc_end_together(void)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction sa = { .sa_handler = end_together, .sa_flags = (int)SA_RESETHAND };
+
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		sigaction(signals[i], &sa, NULL);
+}
+
 static void reset_signals(void)
 {
 	struct sigaction sa = { .sa_handler = SIG_DFL };
@@ -166,6 +197,8 @@ int proc_start(const struct proc_spec *spec, pid_t *ret_pid, struct error *err)
 			return error_set(err, ERROR_MISSING, "cannot run '%s': not found", path);
 		return error_sys(err, child_errno, "run '%s'%s%s", path, spec->cwd ? " in " : "", spec->cwd ? spec->cwd : "");
 	}
+	if (!spec->same_group && !spec->survives)
+		note_running(pid, true);
 	*ret_pid = pid;
 	return 0;
 }
@@ -177,6 +210,7 @@ int proc_wait(pid_t pid, int *ret_status, struct error *err)
 	while (waitpid(pid, &st, 0) < 0)
 		if (errno != EINTR)
 			return error_sys(err, errno, "wait for process %d", (int)pid);
+	note_running(pid, false);
 	*ret_status = WIFEXITED(st) ? WEXITSTATUS(st) : 128 + WTERMSIG(st);
 	return 0;
 }
@@ -187,6 +221,7 @@ void proc_kill(pid_t pid, unsigned grace_ms)
 
 	if (pid <= 1)
 		return;
+	note_running(pid, false);
 	if (grace_ms) {
 		if (kill(-pid, SIGTERM) < 0)
 			kill(pid, SIGTERM);

@@ -42,6 +42,14 @@ pid_t proc_fork(bool survives, struct error *err);
 /* Waits for it. *ret_status: exit status, or 128 + signal. */
 int proc_wait(pid_t pid, int *ret_status, struct error *err);
 
+/*
+ * For programs that do nothing but long work (helpers): SIGINT, SIGTERM and
+ * SIGHUP end the groups of all children that are running (SIGTERM, so that a
+ * make ends its own children), then the program itself, by the same signal.
+ * Without it only the direct children die with us.
+ */
+void proc_end_together(void);
+
 /* Ends it: SIGTERM to its group, up to grace_ms, SIGKILL; reaps it. */
 void proc_kill(pid_t pid, unsigned grace_ms);
 
