@@ -17,7 +17,6 @@
 extern const struct command *const quiz_commands[]; /* NULL-terminated */
 
 extern const struct command cmd_run;
-extern const struct command cmd_openzfs;
 extern const struct command cmd_profile;
 extern const struct command cmd_config;
 extern const struct command cmd_init;

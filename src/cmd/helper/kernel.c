@@ -6,6 +6,7 @@
 
 #include "cmd/helper/helper.h"
 #include "cmd/helper/kernel.h"
+#include "cmd/helper/kernel_build.h"
 #include "image/kernel.h"
 #include "image/kernel_add.h"
 #include "image/kernel_fetch.h"
@@ -206,6 +207,8 @@ static const struct subcommand subs[] = {
 	{ "fetch", "debian[:FLAVOUR-OR-VERSION] [-a ARCH] [--suite S] [--debug]",
 	  "Get a ready-made kernel of the distribution, without installing it", fetch_rows, ARRAY_SIZE(fetch_rows),
 	  fetch_main },
+	{ "build", KERNEL_BUILD_USAGE, KERNEL_BUILD_SUMMARY, kernel_build_options, KERNEL_BUILD_N_OPTIONS,
+	  kernel_build_main },
 	{ "add", "--image FILE [--modules DIR] [--config FILE] [--name ID]", "Copy a kernel of your own into the store",
 	  add_rows, ARRAY_SIZE(add_rows), add_main },
 	{ "list", "[--json]", "List the kernels in the store; * marks the default", kernel_list_rows,
