@@ -17,7 +17,17 @@
 extern const struct command *const quiz_commands[]; /* NULL-terminated */
 
 extern const struct command cmd_run;
+extern const struct command cmd_openzfs;
+extern const struct command cmd_ps;
+extern const struct command cmd_exec;
+extern const struct command cmd_shell;
+extern const struct command cmd_attach;
+extern const struct command cmd_logs;
+extern const struct command cmd_stop;
+extern const struct command cmd_wait;
+extern const struct command cmd_template;
 extern const struct command cmd_profile;
+extern const struct command cmd_runs;
 extern const struct command cmd_config;
 extern const struct command cmd_init;
 extern const struct command cmd_doctor;

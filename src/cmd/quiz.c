@@ -26,14 +26,23 @@ const struct command *const quiz_commands[] = {
 	/* programs in machines */
 	&cmd_run,
 	/* machines that are up */
+	&cmd_ps,
+	&cmd_exec,
+	&cmd_shell,
+	&cmd_attach,
+	&cmd_logs,
+	&cmd_wait,
+	&cmd_stop,
 	/* what to boot */
 	&helper_setup,
 	&helper_kernel,
 	&helper_root,
 	&helper_openzfs,
 	&cmd_profile,
+	&cmd_template,
 	/* what was, and the machinery */
 	&cmd_verdict,
+	&cmd_runs,
 	&helper_symbolize,
 	&cmd_config,
 	&cmd_init,

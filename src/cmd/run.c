@@ -1,15 +1,34 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* quiz [run] [options] [--] [program [argument...]] */
 
+#include <stdio.h>
+
 #include "cmd/commands.h"
+#include "run/run.h"
+
+static void print(const char *text)
+{
+	fputs(text, stderr);
+}
 
 static int run_main(int argc, char **argv, struct error *err)
 {
 	_cleanup_context_ struct context ctx = { 0 };
+	struct run_request req = { .paths = &ctx.paths, .workspace = &ctx.workspace, .config = &ctx.config,
+				   .spec = &ctx.defaults };
+	int status = 0;
 
 	if (context_load(&ctx, err) < 0 || options_parse(argc, argv, &ctx.defaults, err) < 0)
 		return -1;
-	return error_set(err, ERROR_UNSUPPORTED, "no engine yet");
+	if (ctx.defaults.dry_run) {
+		_cleanup_str_ struct str text = STR_INIT;
+
+		if (run_describe(&req, &text, err) < 0)
+			return -1;
+		fputs(str_cstr(&text), stdout);
+		return 0;
+	}
+	return run_execute(&req, print, &status, err) < 0 ? -1 : status;
 }
 
 const struct command cmd_run = {

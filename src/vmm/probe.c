@@ -267,8 +267,8 @@ static int ask_qemu(const struct arch *arch, const char *binary, struct vmm_caps
 	char words[512] = "";
 	struct probe probe = { .caps = c, .arch = arch };
 	const struct qmp_callbacks cb = { .greeting = on_greeting, .closed = on_closed, .ctx = &probe };
-	/* accel qtest: neither the translator nor KVM is set up. */
-	const char *const argv[] = { binary, "-machine", "none", "-accel", "qtest", "-nodefaults", "-no-user-config",
+	/* tcg is in every build; the qtest accelerator is a module that packages may lack. */
+	const char *const argv[] = { binary, "-machine", "none", "-accel", "tcg", "-nodefaults", "-no-user-config",
 				     "-display", "none", "-chardev", "socket,id=qmp,fd=3", "-mon", "chardev=qmp,mode=control", NULL };
 	pid_t pid;
 

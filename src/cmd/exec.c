@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* quiz exec ID PROGRAM..., quiz shell [ID]: further programs in a machine that is up. */
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "cmd/commands.h"
+#include "run/client.h"
+
+/* A program that can not be run has its own statuses (126, 127, 120), which no error may hide. */
+static int finish(int r, int status, struct error *err)
+{
+	if (r == 0 || !status)
+		return r < 0 ? -1 : status;
+	command_print_error(err);
+	return status;
+}
+
+static int run_in(const char *id, const struct runspec *rs, struct error *err)
+{
+	_cleanup_context_ struct context ctx = { 0 };
+	struct run_program p = { .has_stdin = true };
+	struct client *c;
+	int r, status = 0;
+
+	if (context_load(&ctx, err) < 0 || client_open(&ctx.paths, id, "exec", &c, err) < 0)
+		return -1;
+	p.argv = rs->argv; /* borrowed */
+	p.cwd = rs->cwd;
+	p.user = rs->user;
+	p.tty = rs->tty == TTY_FORCE || (rs->tty == TTY_AUTO && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO));
+	if (p.tty && getenv("TERM"))
+		strv_addf(&p.env, "TERM=%s", getenv("TERM"));
+	for (size_t i = 0; i < rs->env.n; i++)
+		strv_add(&p.env, rs->env.v[i]);
+	r = client_exec(c, &p, &status, err);
+	strv_clear(&p.env);
+	client_free(c);
+	return finish(r, status, err);
+}
+
+/* The options of a run that make sense for a further program: one table for both. */
+static int parse(const char *name, int argc, char **argv, struct runspec *rs, struct error *err)
+{
+	runspec_init(rs);
+	if (options_parse(argc, argv, rs, err) < 0)
+		return error_wrap(err, "quiz %s", name);
+	return 0;
+}
+
+static int exec_main(int argc, char **argv, struct error *err)
+{
+	struct runspec rs;
+	char *id;
+	int r = -1;
+
+	if (parse("exec", argc, argv, &rs, err) == 0) {
+		if (rs.argv.n < 2) {
+			error_set(err, ERROR_USAGE, "quiz exec wants the id of a machine and a program");
+			error_hint(err, "quiz exec [options] ID PROGRAM...   (. is the newest machine)");
+		} else {
+			id = rs.argv.v[0];
+			rs.argv.v++; /* the program is what follows the id */
+			rs.argv.n--;
+			r = run_in(id, &rs, err);
+			rs.argv.v--;
+			rs.argv.n++;
+		}
+	}
+	runspec_clear(&rs);
+	return r;
+}
+
+static int shell_main(int argc, char **argv, struct error *err)
+{
+	struct runspec rs;
+	int r = -1;
+
+	if (parse("shell", argc, argv, &rs, err) == 0) {
+		_cleanup_free_ char *id = mem_strdup(rs.argv.n ? rs.argv.v[0] : ".");
+
+		if (rs.argv.n > 1) {
+			error_set(err, ERROR_USAGE, "quiz shell takes one id at most");
+		} else {
+			strv_clear(&rs.argv);
+			r = run_in(id, &rs, err);
+		}
+	}
+	runspec_clear(&rs);
+	return r;
+}
+
+const struct command cmd_exec = {
+	.name = "exec",
+	.group = GROUP_UP,
+	.usage = "[--cwd DIR] [--env NAME[=VALUE]] [--user NAME] [-t|-T] ID PROGRAM [argument...]",
+	.summary = "Run a further program in a machine that is up",
+	.main = exec_main,
+};
+
+const struct command cmd_shell = {
+	.name = "shell",
+	.group = GROUP_UP,
+	.usage = "[ID]",
+	.summary = "Open a shell in a machine that is up (default: the newest)",
+	.main = shell_main,
+};

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* quiz ps: the machines of this user that are up. */
+
+#include <stdio.h>
+
+#include "cmd/commands.h"
+#include "run/client.h"
+
+struct ps_options {
+	bool json;
+};
+
+static const struct option_row rows[] = {
+	{ "json", 0, OPTION_FLAG, 0, offsetof(struct ps_options, json), option_set_flag, NULL, NULL, NULL, NULL, NULL,
+	  "print JSON" },
+};
+
+static const char *text_of(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s ? s : "";
+}
+
+static void print_json(const struct client_machine *v, size_t n)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(a, v[i].status ? json_incref(v[i].status)
+						     : json_pack("{s:s, s:s}", "id", v[i].id, "state", "no answer"));
+	json_dumpf(a, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(a);
+}
+
+static void print_row(const struct client_machine *m)
+{
+	char age[32], memory[32], cpu[32];
+
+	if (!m->status) {
+		printf("%-6s  no answer\n", m->id);
+		return;
+	}
+	printf("%-6s  %-8s  %-12s  %-10s  %-10s  %-10s  %-16s  %s\n", m->id, text_of(m->status, "state"),
+	       format_duration_ms(m->age_ms, age, sizeof(age)),
+	       format_duration_ms((uint64_t)json_integer_value(json_object_get(m->status, "cpu_ms")), cpu, sizeof(cpu)),
+	       format_size((uint64_t)json_integer_value(json_object_get(m->status, "memory")), memory, sizeof(memory)),
+	       text_of(m->status, "profiles"), text_of(m->status, "kernel"), text_of(m->status, "program"));
+}
+
+static int ps_main(int argc, char **argv, struct error *err)
+{
+	_cleanup_context_ struct context ctx = { 0 };
+	_cleanup_strv_ struct strv words = STRV_INIT;
+	struct ps_options o = { 0 };
+	struct client_machine *v;
+	size_t n;
+
+	if (command_options(rows, ARRAY_SIZE(rows), "ps", argc, argv, &o, &words, err) < 0 ||
+	    command_want_words(&words, 0, 0, "ps", "[--json]", err) < 0 || context_load(&ctx, err) < 0 ||
+	    client_machines(&ctx.paths, &v, &n, err) < 0)
+		return -1;
+	if (o.json) {
+		print_json(v, n);
+	} else {
+		if (n)
+			printf("%-6s  %-8s  %-12s  %-10s  %-10s  %-10s  %-16s  %s\n", "ID", "STATE", "AGE", "CPU", "MEMORY",
+			       "PROFILES", "KERNEL", "PROGRAM");
+		for (size_t i = 0; i < n; i++)
+			print_row(&v[i]);
+	}
+	client_machines_free(v, n);
+	return 0;
+}
+
+const struct command cmd_ps = {
+	.name = "ps",
+	.group = GROUP_UP,
+	.usage = "[--json]",
+	.summary = "List the machines that are up",
+	.options = rows,
+	.n_options = ARRAY_SIZE(rows),
+	.main = ps_main,
+};

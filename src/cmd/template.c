@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* quiz template list|show|make|rm: booted machines that runs are cloned from. */
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "cmd/commands.h"
+#include "run/run.h"
+#include "run/template.h"
+#include "sys/fs.h"
+
+struct template_options {
+	bool json;
+};
+
+static const struct option_row json_rows[] = {
+	{ "json", 0, OPTION_FLAG, 0, offsetof(struct template_options, json), option_set_flag, NULL, NULL, NULL, NULL, NULL,
+	  "print JSON" },
+};
+
+static json_t *entry_json(const struct template_entry *e)
+{
+	json_t *o = e->info ? json_loads(e->info, 0, NULL) : NULL;
+
+	if (!o)
+		o = json_object();
+	json_object_set_new(o, "key", json_string(e->key));
+	json_object_set_new(o, "folder", json_string(e->dir));
+	json_object_set_new(o, "bytes", json_integer((json_int_t)e->bytes));
+	json_object_set_new(o, "made", json_integer((json_int_t)e->made));
+	json_object_set_new(o, "used", json_integer((json_int_t)e->used));
+	json_object_set_new(o, "in_use", json_boolean(e->in_use));
+	return o;
+}
+
+static const char *text_of(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s ? s : "?";
+}
+
+static void print_row(const struct template_entry *e)
+{
+	json_t *o = entry_json(e);
+	uint64_t now = (uint64_t)time(NULL);
+	char size[32], memory[32], made[32], used[32];
+
+	printf("%.8s  %-8s  %-20s  %-26s  %-8s  %4" JSON_INTEGER_FORMAT "  %-10s  %-12s  %-12s%s\n", e->key,
+	       text_of(o, "kind"), text_of(o, "kernel"), text_of(o, "root"),
+	       format_size((uint64_t)json_integer_value(json_object_get(o, "memory")), memory, sizeof(memory)),
+	       json_integer_value(json_object_get(o, "cpus")), format_size(e->bytes, size, sizeof(size)),
+	       format_duration_ms((now > e->made ? now - e->made : 0) * 1000, made, sizeof(made)),
+	       format_duration_ms((now > e->used ? now - e->used : 0) * 1000, used, sizeof(used)), e->in_use ? "in use" : "");
+	json_decref(o);
+}
+
+static int list_main(int argc, char **argv, struct error *err)
+{
+	_cleanup_context_ struct context ctx = { 0 };
+	_cleanup_strv_ struct strv words = STRV_INIT;
+	struct template_options o = { 0 };
+	struct template_entry *v;
+	uint64_t sum = 0;
+	char size[32];
+	size_t n;
+
+	if (command_options(json_rows, ARRAY_SIZE(json_rows), "template list", argc, argv, &o, &words, err) < 0 ||
+	    command_want_words(&words, 0, 0, "template list", "[--json]", err) < 0 || context_load(&ctx, err) < 0 ||
+	    templates_list(&ctx.paths, &v, &n, err) < 0)
+		return -1;
+	if (o.json) {
+		json_t *a = json_array();
+
+		for (size_t i = 0; i < n; i++)
+			json_array_append_new(a, entry_json(&v[i]));
+		json_dumpf(a, stdout, JSON_INDENT(2));
+		putchar('\n');
+		json_decref(a);
+	} else if (n) {
+		printf("%-8s  %-8s  %-20s  %-26s  %-8s  %4s  %-10s  %-12s  %s\n", "TEMPLATE", "KIND", "KERNEL", "ROOT", "MEMORY",
+		       "CPUS", "SPACE", "MADE (AGO)", "USED (AGO)");
+		for (size_t i = 0; i < n; i++) {
+			print_row(&v[i]);
+			sum += v[i].bytes;
+		}
+		printf("%zu booted machines to clone runs from, %s. They are made by first runs, and can be removed at any time.\n",
+		       n, format_size(sum, size, sizeof(size)));
+	}
+	templates_free(v, n);
+	return 0;
+}
+
+static int show_main(int argc, char **argv, struct error *err)
+{
+	_cleanup_context_ struct context ctx = { 0 };
+	_cleanup_strv_ struct strv words = STRV_INIT;
+	struct template_entry *v;
+	size_t n;
+	int r = -1;
+
+	if (command_options(NULL, 0, "template show", argc, argv, NULL, &words, err) < 0 ||
+	    command_want_words(&words, 1, 1, "template show", "TEMPLATE", err) < 0 || context_load(&ctx, err) < 0 ||
+	    templates_list(&ctx.paths, &v, &n, err) < 0)
+		return -1;
+	for (size_t i = 0; i < n && r < 0; i++) {
+		_cleanup_free_ char *manifest = mem_printf("%s/manifest", v[i].dir);
+		_cleanup_str_ struct str text = STR_INIT;
+
+		if (!str_starts(v[i].key, words.v[0]))
+			continue;
+		if (fs_read(manifest, 1 << 20, &text, err) < 0)
+			break;
+		print_row(&v[i]);
+		printf("folder %s\nEvery run with exactly these properties is a clone of it:\n%s", v[i].dir, str_cstr(&text));
+		r = 0;
+	}
+	templates_free(v, n);
+	if (r < 0 && !error_is_set(err)) {
+		error_set(err, ERROR_MISSING, "there is no template '%s'", words.v[0]);
+		error_hint(err, "quiz template list");
+	}
+	return r;
+}
+
+static void print(const char *text)
+{
+	fputs(text, stderr);
+}
+
+/* A run of `true` with these options leaves a template behind. */
+static int make_main(int argc, char **argv, struct error *err)
+{
+	_cleanup_context_ struct context ctx = { 0 };
+	struct run_request req = { .paths = &ctx.paths, .workspace = &ctx.workspace, .config = &ctx.config,
+				   .spec = &ctx.defaults };
+	int status = 0;
+
+	if (context_load(&ctx, err) < 0 || options_parse(argc, argv, &ctx.defaults, err) < 0)
+		return -1;
+	if (ctx.defaults.argv.n)
+		return error_set(err, ERROR_USAGE, "quiz template make takes the options of a run, but no program");
+	strv_add(&ctx.defaults.argv, "true");
+	ctx.defaults.tty = TTY_NEVER;
+	return run_execute(&req, print, &status, err) < 0 ? -1 : status;
+}
+
+static int rm_main(int argc, char **argv, struct error *err)
+{
+	_cleanup_context_ struct context ctx = { 0 };
+	_cleanup_strv_ struct strv words = STRV_INIT;
+	uint64_t sum = 0;
+	char size[32];
+
+	if (command_options(NULL, 0, "template rm", argc, argv, NULL, &words, err) < 0 ||
+	    command_want_words(&words, 1, 1024, "template rm", "TEMPLATE...", err) < 0 || context_load(&ctx, err) < 0)
+		return -1;
+	for (size_t i = 0; i < words.n; i++) {
+		uint64_t bytes;
+
+		if (template_remove(&ctx.paths, words.v[i], &bytes, err) < 0)
+			return -1;
+		sum += bytes;
+	}
+	fprintf(stderr, "%s freed\n", format_size(sum, size, sizeof(size)));
+	return 0;
+}
+
+static const struct subcommand subs[] = {
+	{ "list", "[--json]", "List templates, most recently used first", json_rows, ARRAY_SIZE(json_rows), list_main },
+	{ "show", "TEMPLATE", "Show what a template is of", NULL, 0, show_main },
+	{ "make", "[options of a run]", "Make the template that such runs are cloned from", NULL, 0, make_main },
+	{ "rm", "TEMPLATE...", "Remove templates", NULL, 0, rm_main },
+};
+
+const struct command cmd_template = {
+	.name = "template",
+	.group = GROUP_MAKE,
+	.summary = "List, show, make and remove the machines that runs are cloned from",
+	.subs = subs,
+	.n_subs = ARRAY_SIZE(subs),
+};

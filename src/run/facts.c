@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Looking things up for a run, cheapest first, so that a wrong name is
+ * reported before anything is packed. On the warm path this is manifests,
+ * stat(2) walks of small trees, and nothing that forks.
+ */
+
+#include "run/facts.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "image/disk.h"
+#include "image/initramfs.h"
+#include "image/kernel.h"
+#include "image/root.h"
+#include "spec/arch.h"
+#include "sys/fs.h"
+#include "sys/proc.h"
+
+void facts_clear(struct run_facts *f)
+{
+	kernel_clear(&f->kernel);
+	root_clear(&f->root);
+	vmm_caps_clear(&f->caps);
+	profile_set_clear(&f->profiles);
+	for (size_t i = 0; i < RUN_N_LAYERS; i++)
+		layer_image_clear(&f->layers[i]);
+	free(f->initrd_path);
+	free(f->initrd_key);
+	strv_clear(&f->zfs_modules);
+	strv_clear(&f->zfs_unstripped);
+	free(f->zfs_describe);
+	for (size_t i = 0; i < f->n_disks; i++)
+		free(f->disks[i].path);
+	free(f->disks);
+	free(f->cwd);
+	for (size_t i = 0; i < f->n_locks; i++)
+		close(f->locks[i]);
+	free(f->locks);
+}
+
+static int keep_lock(struct run_facts *f, int fd)
+{
+	if (fd < 0)
+		return -1;
+	*VEC_PUSH(f->locks, f->n_locks) = fd;
+	return 0;
+}
+
+static int find_arch(struct run_facts *f, struct error *err)
+{
+	f->arch = f->spec->arch ? arch_find(f->spec->arch) : arch_native();
+	if (f->arch)
+		return 0;
+	error_set(err, ERROR_USAGE, "unknown architecture '%s'", f->spec->arch);
+	return error_hint(err, "quiz help run");
+}
+
+static int find_kernel(struct run_facts *f, struct error *err)
+{
+	if (kernel_find(f->paths, f->arch->name, f->spec->kernel, NULL, &f->kernel, err) < 0)
+		return -1;
+	return keep_lock(f, kernel_lock_shared(&f->kernel, err));
+}
+
+static int find_root(struct run_facts *f, struct error *err)
+{
+	_cleanup_strv_ struct strv packages = STRV_INIT;
+
+	if (str_eq(f->spec->root, "host")) {
+		f->is_host_root = true;
+		if (f->arch != arch_native())
+			return error_set(err, ERROR_UNSUPPORTED, "the host's root is not of architecture '%s'", f->arch->name);
+		return 0;
+	}
+	for (size_t i = 0; i < f->profiles.n_packages; i++)
+		strv_add(&packages, f->profiles.packages[i].name);
+	if (root_find(f->paths, f->arch->name, f->spec->root, NULL, packages.n ? &packages : NULL, &f->root, err) < 0)
+		return -1;
+	return keep_lock(f, root_lock_shared(&f->root, err));
+}
+
+static void choose_accel(struct run_facts *f)
+{
+	f->accel = f->spec->accel;
+	if (f->accel == ACCEL_AUTO)
+		f->accel = vmm_kvm_state(&f->caps, f->arch, f->paths->cache) == KVM_USABLE ? ACCEL_KVM : ACCEL_TCG;
+}
+
+/* host-setup hooks print more directives. They run before boot, in the user's own name. */
+static int run_host_setup(struct run_facts *f, struct error *err)
+{
+	for (size_t i = 0; i < f->profiles.n_hooks; i++) {
+		const struct profile_hook *h = &f->profiles.hooks[i];
+		_cleanup_strv_ struct strv env = STRV_INIT;
+		_cleanup_str_ struct str out = STR_INIT;
+		const char *argv[] = { h->path, NULL };
+		struct proc_spec spec = { .argv = argv, .cwd = f->record_dir };
+
+		if (h->phase != PROFILE_HOST_SETUP)
+			continue;
+		strv_add_all(&env, environ);
+		strv_add_all(&env, h->env.v);
+		strv_addf(&env, "QUIZ_RUN_DIR=%s", f->record_dir);
+		strv_addf(&env, "QUIZ_KERNEL=%s", f->kernel.id);
+		spec.env = (const char *const *)env.v;
+		if (proc_run_spec(&spec, &out, err) < 0)
+			return error_wrap(err, "profile '%s': host-setup", h->profile);
+		if (profile_apply_directives(&f->profiles, h->profile, str_cstr(&out), out.len, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int pack(struct run_facts *f, enum run_layer layer, const struct layer_source *src, size_t n, struct error *err)
+{
+	const char *fstype = f->kernel.erofs != TRI_NO ? NULL : f->kernel.squashfs != TRI_NO ? "squashfs" : "ext4";
+	bool ready;
+
+	if (!n)
+		return 0;
+	if (f->is_dry) {
+		f->layers[layer].capacity_bytes = LAYER_SLOT_BYTES;
+		return layer_peek(f->paths, src, n, fstype, &f->layers[layer].path, &ready, err);
+	}
+	return layer_get(f->paths, src, n, fstype, &f->layers[layer], err);
+}
+
+static int pack_kernel(struct run_facts *f, struct error *err)
+{
+	_cleanup_free_ char *tree = kernel_layer_path(&f->kernel);
+	struct layer_source src = { .host = tree, .guest = "/", .key = f->kernel.key };
+
+	return tree ? pack(f, RUN_LAYER_KERNEL, &src, 1, err) : 0;
+}
+
+static int pack_profiles(struct run_facts *f, struct error *err)
+{
+	struct layer_source *src = NULL;
+	size_t n = 0;
+	int r;
+
+	for (size_t i = 0; i < f->profiles.n_layers; i++)
+		*VEC_PUSH(src, n) = (struct layer_source){ .host = f->profiles.layers[i].dir, .guest = "/" };
+	r = pack(f, RUN_LAYER_PROFILES, src, n, err);
+	free(src);
+	return r;
+}
+
+static int pack_user(struct run_facts *f, struct error *err)
+{
+	_cleanup_strv_ struct strv dirs = STRV_INIT;
+	struct layer_source *src = NULL;
+	size_t n = 0;
+	int r = -1;
+
+	strv_addf(&dirs, "%s/layer", f->paths->config);
+	if (f->workspace->dir)
+		strv_addf(&dirs, "%s/layer", f->workspace->dir);
+	for (size_t i = 0; i < f->spec->layers.n; i++) {
+		if (!fs_is_dir(f->spec->layers.v[i]))
+			return error_set(err, ERROR_USAGE, "cannot use layer '%s': it is not a folder", f->spec->layers.v[i]);
+		strv_add(&dirs, f->spec->layers.v[i]);
+	}
+	for (size_t i = 0; i < dirs.n; i++)
+		if (fs_is_dir(dirs.v[i]))
+			*VEC_PUSH(src, n) = (struct layer_source){ .host = dirs.v[i], .guest = "/" };
+	r = pack(f, RUN_LAYER_USER, src, n, err);
+	free(src);
+	return r;
+}
+
+static int take_root_layer(struct run_facts *f)
+{
+	struct layer_image *li = &f->layers[RUN_LAYER_ROOT];
+	struct stat st;
+
+	if (f->is_host_root)
+		return 0;
+	li->path = root_image_path(&f->root);
+	li->key = mem_strdup(f->root.key);
+	li->fstype = mem_strdup(f->root.fstype);
+	li->capacity_bytes = stat(li->path, &st) == 0 ? (uint64_t)st.st_size : 0;
+	return 0;
+}
+
+static int make_disks(struct run_facts *f, struct error *err)
+{
+	_cleanup_free_ char *dir = f->record_dir ? mem_printf("%s/disks", f->record_dir) : NULL;
+
+	for (size_t i = 0; i < f->profiles.n_disks; i++) {
+		const struct profile_disk *d = &f->profiles.disks[i];
+		_cleanup_free_ char *who = mem_printf("pid %d", (int)getpid());
+
+		if (d->persist && !f->is_dry && keep_lock(f, disk_set_take(f->paths, d->persist, who, err)) < 0)
+			return -1;
+		for (uint32_t k = 0; k < d->count; k++) {
+			struct fact_disk *fd = VEC_PUSH(f->disks, f->n_disks);
+			_cleanup_free_ char *name = mem_printf("%s%u", d->prefix, k);
+			uint64_t bytes;
+
+			fd->spec = d;
+			fd->index = k;
+			if (f->is_dry) {
+				fd->path = mem_printf("<run>/disks/%s.img", name);
+				continue;
+			}
+			if (d->persist) {
+				if (disk_set_get(f->paths, d->persist, k, d->size_bytes, &fd->path, &bytes, err) < 0)
+					return -1;
+				continue;
+			}
+			if (fs_mkdir_p(dir, 0700, err) < 0 || disk_make(dir, name, d->size_bytes, &fd->path, err) < 0)
+				return -1;
+		}
+	}
+	return 0;
+}
+
+static bool lies_in(const char *path, const char *dir)
+{
+	size_t n = strlen(dir);
+
+	return !strncmp(path, dir, n) && (path[n] == '/' || path[n] == '\0');
+}
+
+static void look_at_workspace(struct run_facts *f)
+{
+	char cwd[4096];
+
+	f->cwd = mem_strdup(getcwd(cwd, sizeof(cwd)) ? cwd : "/");
+	f->stdin_is_tty = isatty(STDIN_FILENO);
+	f->stdout_is_tty = isatty(STDOUT_FILENO);
+	if (!f->workspace->root || !f->spec->workspace_mount)
+		return;
+	f->wants_workspace = lies_in(f->cwd, f->workspace->root);
+	for (size_t i = 0; i < f->spec->argv.n; i++)
+		if (*f->spec->argv.v[i] == '/' && lies_in(f->spec->argv.v[i], f->workspace->root))
+			f->wants_workspace = true;
+}
+
+static void make_machine_id(char id[33])
+{
+	unsigned char r[16];
+
+	if (getrandom(r, sizeof(r), 0) != sizeof(r))
+		memset(r, 0x51, sizeof(r));
+	for (int i = 0; i < 16; i++)
+		snprintf(id + 2 * i, 3, "%02x", r[i]);
+}
+
+int facts_gather(struct run_facts *f, struct error *err)
+{
+	_cleanup_free_ char *agent = NULL;
+	struct profile_dirs dirs = { 0 };
+	int r;
+
+	make_machine_id(f->machine_id);
+	look_at_workspace(f);
+	profile_dirs_init(&dirs, f->paths, f->workspace);
+	r = profile_resolve(&dirs, f->config, f->spec, &f->profiles, err);
+	profile_dirs_clear(&dirs);
+	if (r < 0 || find_arch(f, err) < 0 || find_kernel(f, err) < 0)
+		return -1;
+	if (vmm_probe(f->arch, f->spec->qemu, f->paths->cache, &f->caps, err) < 0)
+		return -1;
+	choose_accel(f);
+	if (!f->is_dry && run_host_setup(f, err) < 0)
+		return -1;
+	if (find_root(f, err) < 0)
+		return -1;
+	agent = initramfs_agent_path(f->paths, f->arch->name);
+	if (initramfs_get(f->paths, &f->kernel, agent, &f->initrd_path, &f->initrd_key, err) < 0)
+		return -1;
+	if (take_root_layer(f) < 0 || pack_kernel(f, err) < 0 || pack_profiles(f, err) < 0 ||
+	    pack_user(f, err) < 0)
+		return -1;
+	return make_disks(f, err);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+
+/*
+ * The local end of a program in the guest: our own stdin, stdout and stderr,
+ * or our terminal. The same code serves the supervisor of a foreground run
+ * (its outlet is a session) and a client (its outlet is a socket): it talks
+ * to `struct outlet` and knows nothing of what is behind.
+ *
+ * Blocking descriptors stay blocking, as they are shared with other
+ * processes: they are only touched when poll(2) says that they are ready, and
+ * written in pieces that a ready pipe always takes.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "sys/loop.h"
+
+struct local;
+
+/* Where input goes; every member must be set. */
+struct outlet {
+	size_t (*room)(void *ctx);				  /* bytes of input that may be sent now */
+	void (*input)(void *ctx, const void *mem, size_t n);	  /* n is within room() */
+	void (*end_of_input)(void *ctx);
+	void (*consumed)(void *ctx, unsigned stream, size_t n);	  /* output has been passed on */
+	void (*winsize)(void *ctx, uint16_t rows, uint16_t cols);
+	void (*escape)(void *ctx, char key);			  /* Ctrl-] and a key: 'd' detach, 'k' kill */
+	void (*output_lost)(void *ctx);				  /* nobody reads stdout any more (EPIPE) */
+	void *ctx;
+};
+
+/* tty: use the terminal in raw mode from local_begin() on. */
+struct local *local_new(struct loop *loop, bool tty, const struct outlet *outlet);
+void local_free(struct local *l); /* restores the terminal */
+
+/* The program runs: start reading input, raw mode for a terminal. */
+int local_begin(struct local *l, struct error *err);
+/* More input may be sent. */
+void local_writable(struct local *l);
+/* Output of the program; at most WIRE_WINDOW per stream is pending at any time. */
+void local_output(struct local *l, unsigned stream, const void *mem, size_t n);
+/* Calls done once when everything has been written (or can not be). */
+void local_drain(struct local *l, void (*done)(void *ctx), void *ctx);

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * A template on the way of a cold run. The maker boots with its memory in a
+ * shared file; when the base steps are done it becomes still, is paused and
+ * saved, and never goes on: its memory is the template. The run continues in
+ * the first clone, whose VMM was started while the maker was still booting
+ * and waits for the state.
+ *
+ * Whatever fails here must not fail the run: as long as the maker lives, it
+ * is resumed and used as an ordinary cold machine, and the template is
+ * dropped.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "run/supervisor_state.h"
+#include "sys/fs.h"
+
+static void note(struct supervisor *s, const char *what, const struct error *err)
+{
+	_cleanup_free_ char *text = mem_printf("%s%s%s", what, err ? ": " : "", err ? err->text : "");
+
+	if (s->opt.spec->verbosity)
+		s->opt.note(text);
+}
+
+int maker_start_clone(struct supervisor *s, struct error *err)
+{
+	struct machine m = s->opt.plan->machine; /* shallow: only read */
+
+	m.ram_mode = RAM_PRIVATE;
+	m.ram_path = s->template->ram_path;
+	m.is_incoming = true;
+	return sup_start_guest(s, &m, &s->guest, err);
+}
+
+static void on_resumed(void *ctx, const struct error *err)
+{
+	struct supervisor *s = ctx;
+
+	if (err)
+		sup_lost(s, err->text);
+}
+
+/* The maker becomes the machine of this run after all. */
+static void use_maker(struct supervisor *s, const char *why, const struct error *err)
+{
+	note(s, why, err);
+	guest_free(s->guest);
+	s->guest = s->maker;
+	s->maker = NULL;
+	template_discard(s->template);
+	s->template = NULL;
+	vmm_resume(guest_vmm(s->guest), on_resumed, s);
+	sup_setup(s);
+}
+
+static void on_loaded(void *ctx, const struct error *err)
+{
+	struct supervisor *s = ctx;
+
+	if (err) {
+		sup_lost(s, err->text); /* sup_lost starts over without the template while nothing was run */
+		return;
+	}
+	sessions_connect(s->sessions, guest_channel(s->guest));
+	vmm_resume(guest_vmm(s->guest), on_resumed, s);
+	sup_setup(s);
+}
+
+void maker_load_clone(struct supervisor *s)
+{
+	int fd = open(s->template->state_path, O_RDONLY | O_CLOEXEC);
+
+	s->state = SUP_LOAD;
+	if (fd < 0) {
+		sup_lost(s, "the template has no device state");
+		return;
+	}
+	vmm_load(guest_vmm(s->guest), fd, on_loaded, s);
+	close(fd); /* passed on already */
+}
+
+static char *describe(const struct supervisor *s)
+{
+	const struct run_plan *p = s->opt.plan;
+	json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:i, s:I}", "kernel", p->kernel_id, "root", p->root_id ? p->root_id : "host",
+			      "kind", "base", "memory", (json_int_t)p->machine.memory_bytes, "cpus", (int)p->machine.n_cpus,
+			      "made", (json_int_t)time(NULL));
+	char *text = json_dumps(o, JSON_COMPACT);
+
+	json_decref(o);
+	return text ? text : mem_strdup("{}");
+}
+
+static void on_saved(void *ctx, const struct error *err)
+{
+	struct supervisor *s = ctx;
+	_cleanup_free_ char *info = NULL;
+	struct error why = ERROR_INIT;
+
+	if (err) {
+		use_maker(s, "no template was made", err);
+		return;
+	}
+	info = describe(s);
+	/* What the machine said while booting belongs to every clone's log. */
+	console_flush(s->console);
+	if (fs_write_atomic(s->template->console_path, "", 0, 0600, false, &why) < 0 ||
+	    template_publish(s->template, s->opt.plan->template_text, info, &why) < 0) {
+		use_maker(s, "no template was made", &why);
+		return;
+	}
+	s->out->made_template = true;
+	guest_free(s->maker); /* kills it: what it was is in the files now */
+	s->maker = NULL;
+	maker_load_clone(s);
+}
+
+static void on_paused(void *ctx, const struct error *err)
+{
+	struct supervisor *s = ctx;
+	int fd;
+
+	if (err) {
+		use_maker(s, "no template was made", err);
+		return;
+	}
+	fd = open(s->template->state_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		struct error why = ERROR_INIT;
+
+		error_sys(&why, errno, "create '%s'", s->template->state_path);
+		use_maker(s, "no template was made", &why);
+		return;
+	}
+	vmm_save(guest_vmm(s->maker), fd, on_saved, s);
+	close(fd);
+}
+
+static void on_still(void *ctx, const struct error *err)
+{
+	struct supervisor *s = ctx;
+
+	if (err)
+		use_maker(s, "no template was made", err);
+	else
+		vmm_pause(guest_vmm(s->maker), on_paused, s);
+}
+
+void maker_save(struct supervisor *s)
+{
+	static const struct step still = { .kind = STEP_QUIESCE };
+	static const struct steps quiesce = { .v = (struct step *)&still, .n = 1 };
+
+	s->state = SUP_SAVE;
+	guest_steps(s->maker, &quiesce, on_still, s);
+}

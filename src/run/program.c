@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The program of a run: a session whose peer is our own terminal or pipes
+ * (run/local), or nobody (a machine in the background).
+ */
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "run/supervisor_state.h"
+#include "sys/term.h"
+
+static size_t outlet_room(void *ctx)
+{
+	struct supervisor *s = ctx;
+
+	return s->program ? session_room(s->program) : 0;
+}
+
+static void outlet_input(void *ctx, const void *mem, size_t n)
+{
+	struct supervisor *s = ctx;
+
+	if (s->program)
+		session_write(s->program, mem, n);
+}
+
+static void outlet_end(void *ctx)
+{
+	struct supervisor *s = ctx;
+
+	if (s->program)
+		session_eof(s->program);
+}
+
+static void outlet_consumed(void *ctx, unsigned stream, size_t n)
+{
+	struct supervisor *s = ctx;
+
+	if (s->program)
+		session_consumed(s->program, stream, n);
+}
+
+static void outlet_winsize(void *ctx, uint16_t rows, uint16_t cols)
+{
+	struct supervisor *s = ctx;
+
+	if (s->program)
+		session_winsize(s->program, rows, cols);
+}
+
+static void outlet_escape(void *ctx, char key)
+{
+	struct supervisor *s = ctx;
+
+	if (key == 'k') {
+		s->out->facts.interrupted_by = SIGTERM;
+		sup_die(s, 0);
+	}
+}
+
+/* The reader of our stdout is gone: the program hears of it as it would locally. */
+static void outlet_lost(void *ctx)
+{
+	struct supervisor *s = ctx;
+
+	if (s->program)
+		session_signal(s->program, SIGPIPE);
+}
+
+struct outlet program_outlet(struct supervisor *s)
+{
+	return (struct outlet){ outlet_room,	outlet_input,  outlet_end,  outlet_consumed,
+				outlet_winsize, outlet_escape, outlet_lost, s };
+}
+
+static const char *program_name(const struct supervisor *s)
+{
+	const struct run_program *p = &s->opt.plan->program;
+
+	return p->argv.n ? p->argv.v[0] : "a shell";
+}
+
+static void not_started(struct supervisor *s, const struct wire_started *m)
+{
+	_cleanup_str_ struct str what = STR_INIT;
+	struct error *err = &s->out->error;
+
+	s->program = NULL;
+	str_add_safe(&what, m->text, strlen(m->text), false);
+	if (m->stage == WIRE_STAGE_EXEC) {
+		s->out->facts.program = m->errnum == ENOENT ? PROGRAM_NOT_FOUND : PROGRAM_NOT_EXECUTABLE;
+		error_set(err, ERROR_GUEST, "cannot run '%s' in the guest: %s", program_name(s), strerror((int)m->errnum));
+	} else {
+		s->out->facts.setup_failed = true;
+		error_set(err, ERROR_GUEST, "cannot start '%s' in the guest: %s", program_name(s),
+			  what.len ? what.p : strerror((int)m->errnum));
+	}
+	sup_wind_down(s);
+}
+
+static void on_started(void *ctx, struct session *session, const struct wire_started *m)
+{
+	struct supervisor *s = ctx;
+
+	if (m->errnum) {
+		not_started(s, m);
+		return;
+	}
+	s->out->running_ns = loop_now_ns();
+	s->out->facts.program = PROGRAM_RUNNING;
+	watchdog_program(s);
+	if (s->local && local_begin(s->local, &s->out->error) < 0)
+		sup_die(s, 0);
+}
+
+static void on_data(void *ctx, struct session *session, unsigned stream, const void *mem, size_t n)
+{
+	struct supervisor *s = ctx;
+
+	if (s->local)
+		local_output(s->local, stream, mem, n);
+	else
+		session_consumed(session, stream, n);
+}
+
+static void on_eof(void *ctx, struct session *session, unsigned stream)
+{
+}
+
+static void on_writable(void *ctx, struct session *session)
+{
+	struct supervisor *s = ctx;
+
+	if (s->local)
+		local_writable(s->local);
+}
+
+static void on_exited(void *ctx, struct session *session, const struct wire_exit *m)
+{
+	struct supervisor *s = ctx;
+
+	s->program = NULL;
+	if (!m)
+		return; /* the machine ended first */
+	analyser_agent(s->analyser, ANALYSER_AGENT_PROGRESS, loop_now_ms());
+	s->out->exit = *m;
+	s->out->facts.program = m->how == WIRE_EXITED ? PROGRAM_EXITED : PROGRAM_SIGNALLED;
+	s->out->facts.value = (int)m->value;
+	if (s->server)
+		server_program_ended(s->server, m);
+	if (s->state == SUP_PROGRAM)
+		sup_wind_down(s);
+}
+
+void program_start(struct supervisor *s)
+{
+	const struct run_program *p = &s->opt.plan->program;
+	const struct peer peer = { on_started, on_data, on_eof, on_writable, on_exited, s };
+	struct wire_start m = {
+		.kind = WIRE_KIND_PROGRAM,
+		.flags = (p->tty ? WIRE_START_TTY : 0) | (p->has_stdin ? WIRE_START_STDIN : 0) |
+			 (p->argv.n ? 0 : WIRE_START_LOGIN),
+		.argv = { .v = (const char *const *)p->argv.v, .n = (uint32_t)p->argv.n },
+		.env = { .v = (const char *const *)p->env.v, .n = (uint32_t)p->env.n },
+		.cwd = p->cwd,
+		.user = p->user,
+		.umask = 022,
+	};
+
+	s->state = SUP_PROGRAM;
+	if (p->tty)
+		term_size(STDIN_FILENO, &m.rows, &m.cols);
+	s->program = session_start(s->sessions, &m, &peer);
+	if (!s->program) {
+		struct error err = ERROR_INIT;
+
+		error_set(&err, ERROR_USAGE, "cannot run '%s': the argument list is longer than %u bytes", program_name(s),
+			  WIRE_PAYLOAD_MAX);
+		sup_setup_failed(s, &err);
+	}
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* From request to result. See run.h. */
+
+#include "run/run.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "run/facts.h"
+#include "run/record.h"
+#include "run/supervisor.h"
+#include "run/template.h"
+#include "spec/arch.h"
+#include "sys/fs.h"
+
+#define RESULT_FORMAT 1
+
+/* The supervisor's notes go through here; set once per run. */
+static void (*print_text)(const char *text);
+static bool is_quiet;
+
+static void note(const char *text)
+{
+	_cleanup_free_ char *line = NULL;
+
+	if (is_quiet || !print_text)
+		return;
+	line = mem_printf("quiz: %s\n", text);
+	print_text(line);
+}
+
+char *run_records_dir(const struct paths *p, const struct workspace *ws)
+{
+	return ws->dir ? mem_printf("%s/runs", ws->dir) : mem_printf("%s/runs", p->state);
+}
+
+static json_t *strings(const struct strv *sv)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < sv->n; i++) {
+		json_t *s = json_string(sv->v[i]);
+
+		/* An argument need not be UTF-8; JSON must be. */
+		if (!s) {
+			_cleanup_str_ struct str safe = STR_INIT;
+
+			str_add_safe(&safe, sv->v[i], strlen(sv->v[i]), false);
+			s = json_string(str_cstr(&safe));
+		}
+		json_array_append_new(a, s);
+	}
+	return a;
+}
+
+static json_t *counters_json(const char *lines)
+{
+	json_t *o = json_object();
+	_cleanup_strv_ struct strv v = STRV_INIT;
+
+	strv_split(&v, lines ? lines : "", "\n");
+	for (size_t i = 0; i < v.n; i++) {
+		char *eq = strchr(v.v[i], '=');
+
+		if (!eq)
+			continue;
+		*eq = '\0';
+		json_object_set_new(o, v.v[i], json_integer((json_int_t)strtoull(eq + 1, NULL, 0)));
+	}
+	return o;
+}
+
+static json_t *result_json(const struct run_facts *f, const struct run_plan *p, const struct record *rec,
+			   const struct outcome *o, const struct verdict_result *v, time_t started)
+{
+	json_t *j = json_object();
+	const struct machine *m = &p->machine;
+	static const char *const types[] = { "auto", "microvm", "q35", "native" };
+
+	json_object_set_new(j, "format", json_integer(RESULT_FORMAT));
+	json_object_set_new(j, "id", json_string(rec->id));
+	json_object_set_new(j, "verdict", json_string(verdict_table[v->verdict].name));
+	json_object_set_new(j, "status", json_integer(v->status));
+	json_object_set_new(j, "signal", v->signal ? json_integer(v->signal) : json_null());
+	json_object_set_new(j, "reason", v->reason ? json_string(v->reason) : json_null());
+	json_object_set_new(j, "error", error_is_set(&o->error) ? json_string(o->error.text) : json_null());
+	json_object_set_new(j, "lost", o->lost_why ? json_string(o->lost_why) : json_null());
+	json_object_set_new(j, "program", strings(&p->program.argv));
+	json_object_set_new(j, "profiles", strings(&p->profiles));
+	json_object_set_new(j, "started", json_integer((json_int_t)started));
+	json_object_set_new(j, "duration_ms", json_integer((json_int_t)((o->ended_ns - o->started_ns) / 1000000)));
+	json_object_set_new(j, "startup_ms",
+			    o->running_ns ? json_integer((json_int_t)((o->running_ns - o->started_ns) / 1000000)) : json_null());
+	json_object_set_new(j, "is_clone", json_boolean(o->was_clone || o->made_template));
+	json_object_set_new(j, "made_template", json_boolean(o->made_template));
+	json_object_set_new(j, "kernel", json_string(p->kernel_id));
+	json_object_set_new(j, "kernel_release", json_string(p->kernel_release));
+	json_object_set_new(j, "root", json_string(p->root_id ? p->root_id : "host"));
+	json_object_set_new(j, "arch", json_string(f->arch->name));
+	json_object_set_new(j, "machine", json_string(types[m->type]));
+	json_object_set_new(j, "accel", json_string(m->accel == ACCEL_KVM ? "kvm" : "tcg"));
+	json_object_set_new(j, "memory", json_integer((json_int_t)m->memory_bytes));
+	json_object_set_new(j, "cpus", json_integer(m->n_cpus));
+	json_object_set_new(j, "zfs", f->zfs_describe ? json_string(f->zfs_describe) : json_null());
+	json_object_set_new(j, "user_us", json_integer((json_int_t)o->exit.user_us));
+	json_object_set_new(j, "system_us", json_integer((json_int_t)o->exit.system_us));
+	json_object_set_new(j, "maxrss_kib", json_integer((json_int_t)o->exit.maxrss_kib));
+	json_object_set_new(j, "counters", counters_json(o->counters));
+	json_object_set_new(j, "findings", verdict_findings_json(o->analyser, FINDING_INFO));
+	return j;
+}
+
+/* What a person is told: the error first, then what the kernel said. */
+static void report(const struct run_facts *f, const struct record *rec, const struct outcome *o,
+		   const struct verdict_result *v, const json_t *result)
+{
+	_cleanup_str_ struct str text = STR_INIT;
+	_cleanup_free_ char *more = mem_printf("quiz runs show %s", rec->id);
+
+	if (f->spec->json) {
+		_cleanup_free_ char *json = json_dumps(result, JSON_COMPACT | JSON_PRESERVE_ORDER);
+
+		str_addf(&text, "%s\n", json ? json : "{}");
+		print_text(text.p);
+		return;
+	}
+	if (is_quiet)
+		return;
+	if (error_is_set(&o->error)) {
+		str_addf(&text, "quiz: %s\n", o->error.text);
+		if (*o->error.hint)
+			str_addf(&text, "hint: %s\n", o->error.hint);
+	} else if (o->lost_why && (v->verdict == VERDICT_LOST || v->verdict == VERDICT_HANG)) {
+		str_add(&text, "quiz: ");
+		str_add_safe(&text, o->lost_why, strlen(o->lost_why), false);
+		str_add_char(&text, '\n');
+	}
+	verdict_text(o->analyser, v, f->spec->verbosity > 0, more, &text);
+	if (text.len)
+		print_text(text.p);
+}
+
+static void describe_for_v(const struct run_facts *f, const struct run_plan *p)
+{
+	_cleanup_str_ struct str text = STR_INIT;
+
+	if (!f->spec->verbosity)
+		return;
+	str_addf(&text, "quiz: kernel %s, %s\n", p->kernel_id, f->accel == ACCEL_KVM ? "KVM" : "emulation");
+	for (size_t i = 0; i < p->layers.n; i++)
+		str_addf(&text, "quiz: layer %s\n", p->layers.v[i]);
+	if (f->zfs_describe)
+		str_addf(&text, "quiz: OpenZFS %s\n", f->zfs_describe);
+	print_text(text.p);
+}
+
+static int run_once(struct run_facts *f, const struct run_request *req, struct record *rec, struct outcome *o,
+		    struct verdict_result *v, struct error *err)
+{
+	struct run_plan plan = { 0 };
+	struct supervisor_options so = { .paths = req->paths, .spec = req->spec, .plan = &plan, .caps = &f->caps,
+					 .record = rec, .run_dir = f->run_dir, .has_local = true, .note = note };
+	time_t started = time(NULL);
+	json_t *result;
+	int r = -1;
+
+	if (plan_make(f, &plan, err) < 0)
+		goto out;
+	describe_for_v(f, &plan);
+	if (supervisor_run(&so, o, err) < 0)
+		goto out;
+	r = 0;
+	if (o->kvm_was_silent)
+		goto out;
+	verdict_decide(&o->facts, v);
+	result = result_json(f, &plan, rec, o, v, started);
+	report(f, rec, o, v, result);
+	if (record_finish(rec, result, &o->error) < 0)
+		note(o->error.text);
+	json_decref(result);
+out:
+	run_plan_clear(&plan);
+	return r;
+}
+
+static int with_record(struct run_facts *f, const struct run_request *req, struct record *rec, int *ret_status,
+		       struct error *err)
+{
+	struct verdict_result v = { 0 };
+	struct outcome o = { 0 };
+	int r;
+
+	f->record_dir = rec->dir;
+	f->artifacts = rec->artifacts;
+	if (facts_gather(f, err) < 0)
+		return -1;
+	r = run_once(f, req, rec, &o, &v, err);
+	if (r == 0 && o.kvm_was_silent) {
+		note("a KVM guest did not say a single byte: this host's KVM does not work; going on under emulation "
+		     "(quiz doctor tells more)");
+		vmm_kvm_memo_set(&f->caps, req->paths->cache, NULL);
+		outcome_clear(&o);
+		f->accel = ACCEL_TCG;
+		r = run_once(f, req, rec, &o, &v, err);
+	}
+	*ret_status = v.status;
+	outcome_clear(&o);
+	return r;
+}
+
+static void remove_disks(const struct record *rec)
+{
+	_cleanup_free_ char *disks = mem_printf("%s/disks", rec->dir);
+
+	if (fs_exists(disks))
+		fs_remove_tree(disks, NULL, NULL);
+}
+
+int run_execute(const struct run_request *req, void (*print)(const char *text), int *ret_status, struct error *err)
+{
+	struct run_facts f = { .paths = req->paths, .workspace = req->workspace, .config = req->config, .spec = req->spec };
+	const struct template_limits limits = { req->spec->template_count, req->spec->template_bytes,
+						req->spec->template_age_ms };
+	_cleanup_free_ char *runs = run_records_dir(req->paths, req->workspace);
+	_cleanup_free_ char *run_dir = NULL;
+	struct record rec = { .lock_fd = -1 };
+	int r = -1;
+
+	print_text = print;
+	is_quiet = req->spec->quiet;
+	if (paths_runtime(req->paths, err) < 0 || record_new(runs, &rec, err) < 0)
+		goto out;
+	run_dir = mem_printf("%s/%s", req->paths->runtime, rec.id);
+	if (fs_mkdir_p(run_dir, 0700, err) < 0)
+		goto out;
+	f.run_dir = run_dir;
+	r = with_record(&f, req, &rec, ret_status, err);
+	fs_remove_tree(run_dir, NULL, NULL);
+	remove_disks(&rec);
+	if (r < 0) /* nothing was run: no record */
+		fs_remove_tree(rec.dir, NULL, NULL);
+	records_prune(runs, req->spec->keep_runs);
+	templates_sweep(req->paths, &limits);
+out:
+	facts_clear(&f);
+	record_clear(&rec);
+	return r;
+}
+
+int run_describe(const struct run_request *req, struct str *out, struct error *err)
+{
+	struct run_facts f = { .paths = req->paths, .workspace = req->workspace, .config = req->config, .spec = req->spec,
+			       .is_dry = true };
+	struct run_plan plan = { 0 };
+	int r = -1;
+
+	if (facts_gather(&f, err) == 0 && plan_make(&f, &plan, err) == 0) {
+		const struct vmm_options vo = { .run_dir = "<run>", .empty_dir = "<run>" };
+		_cleanup_strv_ struct strv argv = STRV_INIT;
+
+		run_plan_describe(&plan, out);
+		r = vmm_plan(&plan.machine, &f.caps, &vo, &argv, err);
+		str_add(out, "command  ");
+		for (size_t i = 0; i < argv.n; i++) {
+			str_add_char(out, ' ');
+			str_add_shell(out, argv.v[i]);
+		}
+		str_add_char(out, '\n');
+	}
+	run_plan_clear(&plan);
+	facts_clear(&f);
+	return r;
+}

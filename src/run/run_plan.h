@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+
+/*
+ * The plan of one run: the machine, what its agent is asked to do, the hooks,
+ * the program. Pure data, made by run/plan.c, printed by --dry-run, carried
+ * out by the supervisor, which decides nothing that could have been decided
+ * here.
+ */
+
+#include "run/steps.h"
+#include "spec/machine.h"
+#include "spec/runspec.h"
+
+/* A hook that runs in the guest. */
+struct run_hook {
+	char *profile;	 /* owned */
+	char *path;	 /* owned; in the guest */
+	struct strv env; /* NAME=VALUE */
+};
+
+/* The program, as START wants it. */
+struct run_program {
+	struct strv argv; /* empty: the user's shell */
+	struct strv env;
+	char *cwd, *user; /* owned; "" for defaults */
+	bool tty, has_stdin;
+};
+
+struct run_plan {
+	struct machine machine;
+	/* Up to READY: what a template contains. Then, in every run, cold or cloned: */
+	struct steps base;
+	struct steps setup;
+	struct run_hook *init_hooks, *collect_hooks; /* owned */
+	size_t n_init_hooks, n_collect_hooks;
+	struct run_program program;
+	bool shell_after; /* -S */
+
+	bool can_template;	    /* a clone of this machine is possible */
+	char *template_key;	    /* owned; 16 hex digits of template_text */
+	char *template_text;	    /* owned; "name=value" lines: all that must be equal */
+	bool has_shared;	    /* /shared is a 9p mount (else the agent brings it back) */
+	bool wants_power_off;	    /* persistent disks: unmount and power off before the end */
+	bool has_zfs;		    /* sync pools before the end */
+	struct strv layers;	    /* "root  debian-bookworm-minimal  /path": for -v and --dry-run */
+	struct strv collect;	    /* guest paths to bring back */
+	int *locks;		    /* owned descriptors: kernel, root, disks stay while the run lives */
+	size_t n_locks;
+
+	char *kernel_id, *kernel_release, *kernel_dir, *root_id; /* owned; for the record */
+	struct strv profiles;	    /* for the record */
+};
+
+void run_plan_clear(struct run_plan *p);
+/* What --dry-run prints: the exact command line is the caller's to add (vmm). */
+void run_plan_describe(const struct run_plan *p, struct str *out);

@@ -1,0 +1,542 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The states of a run (see supervisor.h for the drawing). Each step's
+ * completion callback starts the next one; what ends the run early goes
+ * through sup_die(), which leaves the machine a moment for its last words
+ * (a panic is printed line by line) before the loop stops.
+ */
+
+#include "run/supervisor.h"
+
+#include <signal.h>
+#include <string.h>
+
+#include "run/supervisor_state.h"
+
+#define CRASH_GRACE_MS 700 /* from the first line of a crash report to letting the machine go */
+#define LAST_WORDS_MS 300
+
+const char *sup_state_name(enum sup_state s)
+{
+	static const char *const names[] = {
+		[SUP_BOOT] = "booting",	  [SUP_BASE] = "booting",  [SUP_SAVE] = "saving",     [SUP_LOAD] = "cloning",
+		[SUP_SETUP] = "setup",	  [SUP_HOOKS] = "setup",   [SUP_PROGRAM] = "running", [SUP_AFTER] = "idle",
+		[SUP_COLLECT] = "ending", [SUP_FINISH] = "ending", [SUP_DYING] = "ending",    [SUP_ENDED] = "ended",
+	};
+
+	return names[s];
+}
+
+void outcome_clear(struct outcome *o)
+{
+	analyser_free(o->analyser);
+	free(o->lost_why);
+	free(o->counters);
+	*o = (struct outcome){ 0 };
+}
+
+/* ---- ends ---- */
+
+static void stop(struct supervisor *s)
+{
+	s->state = SUP_ENDED;
+	loop_stop(s->loop);
+}
+
+static void on_grace_over(void *ctx)
+{
+	struct supervisor *s = ctx;
+
+	s->timer_dying = 0;
+	if (s->guest)
+		guest_drain_console(s->guest);
+	stop(s);
+}
+
+void sup_die(struct supervisor *s, uint64_t grace_ms)
+{
+	if (s->state >= SUP_DYING)
+		return;
+	s->state = SUP_DYING;
+	watchdog_stop(s);
+	s->timer_dying = loop_timer(s->loop, grace_ms, on_grace_over, s);
+}
+
+void sup_setup_failed(struct supervisor *s, const struct error *err)
+{
+	if (s->state >= SUP_DYING)
+		return;
+	s->out->facts.setup_failed = true;
+	s->out->error = *err;
+	sup_die(s, 50);
+}
+
+static int start_cold(struct supervisor *s, struct error *err)
+{
+	s->state = SUP_BOOT;
+	s->out->was_clone = false;
+	if (sup_start_guest(s, &s->opt.plan->machine, &s->guest, err) < 0)
+		return -1;
+	sessions_connect(s->sessions, guest_channel(s->guest));
+	return 0;
+}
+
+/*
+ * A clone that did not come to life: the template is bad, the run goes on
+ * cold. From a timer, as the caller of sup_lost() may be a callback of the
+ * guest that is to be freed.
+ */
+static void retry_cold(void *ctx)
+{
+	struct supervisor *s = ctx;
+	_cleanup_free_ char *text = NULL;
+	struct error err = ERROR_INIT;
+
+	if (s->state != SUP_LOAD)
+		return;
+	text = mem_printf("the template could not be used (%s); it is removed and the machine boots",
+			  s->out->lost_why ? s->out->lost_why : "it did not load");
+	if (s->opt.spec->verbosity)
+		s->opt.note(text);
+	free(s->out->lost_why);
+	s->out->lost_why = NULL;
+	guest_free(s->guest);
+	s->guest = NULL;
+	guest_free(s->maker);
+	s->maker = NULL;
+	template_discard(s->template);
+	s->template = NULL;
+	if (start_cold(s, &err) < 0)
+		sup_setup_failed(s, &err);
+}
+
+void sup_lost(struct supervisor *s, const char *why)
+{
+	if (s->state >= SUP_DYING)
+		return;
+	if (s->state == SUP_FINISH && s->opt.plan->wants_power_off)
+		return; /* it powers itself off, as asked */
+	free(s->out->lost_why);
+	s->out->lost_why = mem_strdup(why);
+	if (s->state == SUP_LOAD) {
+		loop_timer(s->loop, 0, retry_cold, s);
+		return;
+	}
+	s->out->facts.is_lost = true;
+	sup_die(s, LAST_WORDS_MS);
+}
+
+/* ---- what the guest says ---- */
+
+void sup_after_analysis(struct supervisor *s)
+{
+	enum on_crash on_crash = s->opt.spec->on_crash;
+	bool keeps = on_crash == ON_CRASH_KEEP || on_crash == ON_CRASH_SHELL ||
+		     (on_crash == ON_CRASH_AUTO && s->opt.plan->program.tty);
+
+	if (s->state >= SUP_DYING) {
+		if (s->timer_dying && analyser_panic_is_over(s->analyser)) {
+			loop_timer_remove(s->loop, s->timer_dying);
+			s->timer_dying = loop_timer(s->loop, 0, on_grace_over, s);
+		}
+		return;
+	}
+	if (analyser_panic_is_over(s->analyser))
+		sup_die(s, 0);
+	else if (!keeps && analyser_crash(s->analyser))
+		sup_die(s, CRASH_GRACE_MS);
+	else
+		watchdog_hang_check(s);
+}
+
+static void on_analyser_timer(void *ctx)
+{
+	struct supervisor *s = ctx;
+	int next = analyser_tick(s->analyser, loop_now_ms());
+
+	s->timer_analyser = next >= 0 ? loop_timer(s->loop, (uint64_t)next + 1, on_analyser_timer, s) : 0;
+	sup_after_analysis(s);
+}
+
+static void analysed(struct supervisor *s)
+{
+	int next = analyser_tick(s->analyser, loop_now_ms());
+
+	if (next >= 0 && !s->timer_analyser)
+		s->timer_analyser = loop_timer(s->loop, (uint64_t)next + 1, on_analyser_timer, s);
+	sup_after_analysis(s);
+}
+
+static void on_console(void *ctx, struct guest *g, const void *mem, size_t n)
+{
+	struct supervisor *s = ctx;
+
+	console_bytes(s->console, mem, n);
+	analyser_console(s->analyser, mem, n, loop_now_ms());
+	analysed(s);
+}
+
+static void take_counts(struct supervisor *s, const struct wire_counts *m)
+{
+	struct str all = STR_INIT;
+	uint32_t pos = 0;
+	const char *entry;
+
+	while ((entry = wire_list_next(&m->counts, &pos))) {
+		const char *eq = strchr(entry, '=');
+		_cleanup_free_ char *name = eq ? mem_strndup(entry, (size_t)(eq - entry)) : NULL;
+
+		if (!eq)
+			continue;
+		str_add_safe(&all, entry, strlen(entry), false);
+		str_add_char(&all, '\n');
+		analyser_counter(s->analyser, s->has_counters, name, strtoull(eq + 1, NULL, 0), loop_now_ms());
+	}
+	s->has_counters = true;
+	free(s->out->counters);
+	s->out->counters = str_take(&all);
+}
+
+static void on_kmsg(struct supervisor *s, const struct wire_kmsg *k)
+{
+	console_kmsg(s->console, k->seq, k->level, k->time_us, k->text);
+	analyser_kmsg(s->analyser, k->seq, k->level, k->time_us, k->text, loop_now_ms());
+	analysed(s);
+}
+
+static void on_frame(void *ctx, struct guest *g, const struct wire_frame *f)
+{
+	struct supervisor *s = ctx;
+	struct wire_kmsg k;
+	struct wire_pong pong;
+	struct wire_counts counts;
+	struct wire_stage stage;
+
+	s->is_up = true;
+	switch (f->type) {
+	case WIRE_KMSG:
+		if (wire_get_kmsg(f, &k) != WIRE_OK)
+			break;
+		on_kmsg(s, &k);
+		return;
+	case WIRE_PONG:
+		if (wire_get_pong(f, &pong) != WIRE_OK)
+			break;
+		watchdog_pong(s, pong.nonce);
+		return;
+	case WIRE_COUNTS:
+		if (wire_get_counts(f, &counts) != WIRE_OK)
+			break;
+		take_counts(s, &counts);
+		return;
+	case WIRE_STAGE:
+		if (wire_get_stage(f, &stage) != WIRE_OK)
+			break;
+		return;
+	case WIRE_STARTED:
+	case WIRE_DATA:
+	case WIRE_EOF:
+	case WIRE_CREDIT:
+	case WIRE_EXIT:
+		if (g != s->guest || !sessions_frame(s->sessions, f))
+			break;
+		return;
+	}
+	sup_lost(s, "the guest agent broke the protocol");
+}
+
+static void on_guest_lost(void *ctx, struct guest *g, const char *why)
+{
+	struct supervisor *s = ctx;
+	_cleanup_free_ char *text = mem_printf("the guest agent is gone: %s", why);
+
+	sup_lost(s, text);
+}
+
+static void on_vmm_event(void *ctx, struct guest *g, enum vmm_event ev, const char *text)
+{
+	struct supervisor *s = ctx;
+
+	if (ev == VMM_EVENT_PAUSED || ev == VMM_EVENT_RUNNING)
+		return;
+	if (s->state < SUP_DYING)
+		analyser_vmm(s->analyser, ev, text, loop_now_ms());
+	switch (ev) {
+	case VMM_EVENT_PANICKED: /* its text comes over the console in the meantime */
+		sup_die(s, CRASH_GRACE_MS);
+		break;
+	case VMM_EVENT_RESET:
+	case VMM_EVENT_SHUTDOWN:
+		sup_lost(s, ev == VMM_EVENT_RESET ? "the guest rebooted" : "the guest powered off");
+		break;
+	case VMM_EVENT_EXITED:
+		sup_lost(s, text && *text ? text : "the virtual machine monitor ended");
+		break;
+	case VMM_EVENT_IO_ERROR:
+		s->opt.note(text ? text : "a disk of the guest can not be written: the host's file system is full");
+		break;
+	default:
+		break;
+	}
+	sup_after_analysis(s);
+}
+
+/* ---- the way to the program ---- */
+
+static void on_base_done(void *ctx, const struct error *err)
+{
+	struct supervisor *s = ctx;
+
+	if (err)
+		sup_setup_failed(s, err);
+	else if (s->maker)
+		maker_save(s);
+	else
+		sup_setup(s);
+}
+
+static void on_up(void *ctx, struct guest *g, const struct wire_hello *hello)
+{
+	struct supervisor *s = ctx;
+	struct error err = ERROR_INIT;
+
+	s->is_up = true;
+	analyser_agent(s->analyser, ANALYSER_AGENT_READY, loop_now_ms());
+	s->state = SUP_BASE;
+	guest_steps(g, &s->opt.plan->base, on_base_done, s);
+	/* The clone's VMM starts while the maker mounts its images. */
+	if (g == s->maker && maker_start_clone(s, &err) < 0)
+		sup_setup_failed(s, &err);
+}
+
+int sup_start_guest(struct supervisor *s, const struct machine *m, struct guest **ret, struct error *err)
+{
+	const struct guest_callbacks cb = { on_up, on_frame, on_console, on_vmm_event, on_guest_lost, s };
+	const struct vmm_options vo = { .run_dir = s->opt.run_dir, .empty_dir = s->opt.run_dir, .oom_score_adj = 500,
+					.debug_qmp = s->opt.spec->verbosity >= 3 };
+
+	return guest_start(m, s->opt.caps, &vo, s->loop, &cb, ret, err);
+}
+
+static void on_init_hooks_done(void *ctx, const struct error *err)
+{
+	struct supervisor *s = ctx;
+
+	if (s->state != SUP_HOOKS)
+		return;
+	if (err)
+		sup_setup_failed(s, err);
+	else
+		program_start(s);
+}
+
+static void on_setup_done(void *ctx, const struct error *err)
+{
+	struct supervisor *s = ctx;
+
+	if (s->state != SUP_SETUP)
+		return;
+	if (err) {
+		sup_setup_failed(s, err);
+		return;
+	}
+	s->state = SUP_HOOKS;
+	hooks_run(s, s->opt.plan->init_hooks, s->opt.plan->n_init_hooks, on_init_hooks_done, s);
+}
+
+void sup_setup(struct supervisor *s)
+{
+	s->state = SUP_SETUP;
+	sessions_connect(s->sessions, guest_channel(s->guest));
+	guest_steps(s->guest, &s->opt.plan->setup, on_setup_done, s);
+}
+
+/* ---- the orderly end ---- */
+
+static void on_drained(void *ctx)
+{
+	stop(ctx);
+}
+
+static void on_finished(void *ctx, const struct error *err)
+{
+	struct supervisor *s = ctx;
+
+	if (s->state != SUP_FINISH)
+		return;
+	watchdog_stop(s);
+	s->state = SUP_DYING;
+	/* END is in: the machine is of no use any more. One with disks to keep powers itself off. */
+	if (!s->opt.plan->wants_power_off)
+		vmm_kill(guest_vmm(s->guest));
+	else
+		vmm_quit(guest_vmm(s->guest), 5000);
+	if (s->local)
+		local_drain(s->local, on_drained, s);
+	else
+		stop(s);
+}
+
+static void send_finish(void *ctx)
+{
+	struct supervisor *s = ctx;
+	struct step *end;
+
+	if (s->state != SUP_FINISH)
+		return;
+	steps_add(&s->finish, STEP_COUNTERS, NULL, NULL);
+	end = steps_add(&s->finish, STEP_FINISH, NULL, NULL);
+	if (s->opt.plan->wants_power_off)
+		end->flags = WIRE_FINISH_POWER_OFF | WIRE_FINISH_SYNC;
+	guest_steps(s->guest, &s->finish, on_finished, s);
+}
+
+static void on_collect_hooks_done(void *ctx, const struct error *err)
+{
+	struct supervisor *s = ctx;
+
+	if (s->state != SUP_COLLECT)
+		return;
+	if (err)
+		s->opt.note(err->text);
+	s->state = SUP_FINISH;
+	if (s->opt.spec->linger_ms)
+		loop_timer(s->loop, s->opt.spec->linger_ms, send_finish, s);
+	else
+		send_finish(s);
+}
+
+void sup_wind_down(struct supervisor *s)
+{
+	s->state = SUP_COLLECT;
+	loop_timer_remove(s->loop, s->timer_limit);
+	s->timer_limit = 0;
+	hooks_run(s, s->opt.plan->collect_hooks, s->opt.plan->n_collect_hooks, on_collect_hooks_done, s);
+}
+
+/* ---- signals ---- */
+
+static void on_end_signal(void *ctx, int signo)
+{
+	struct supervisor *s = ctx;
+
+	s->n_signals++;
+	if (signo != SIGHUP && s->n_signals == 1 && s->program && session_is_running(s->program)) {
+		session_signal(s->program, (uint32_t)signo);
+		return;
+	}
+	s->out->facts.interrupted_by = signo;
+	sup_die(s, 0);
+}
+
+static void watch_signals(struct supervisor *s)
+{
+	static const int ends[] = { SIGINT, SIGTERM, SIGHUP };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+		loop_signal(s->loop, ends[i], on_end_signal, s);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+/* ---- all of it ---- */
+
+static void open_template(struct supervisor *s)
+{
+	const struct run_plan *p = s->opt.plan;
+	const char *why = NULL;
+
+	if (!p->can_template || s->opt.spec->cold)
+		return;
+	if (template_find(s->opt.paths, p->template_key, p->template_text, &s->template))
+		return;
+	s->template = template_begin(s->opt.paths, p->template_key, p->machine.memory_bytes, &why);
+	if (!s->template && s->opt.spec->verbosity) {
+		_cleanup_free_ char *text = mem_printf("no template is made: %s", why);
+
+		s->opt.note(text);
+	}
+}
+
+static int start_machine(struct supervisor *s, struct error *err)
+{
+	struct machine m = s->opt.plan->machine; /* shallow: only read */
+
+	open_template(s);
+	if (!s->template)
+		return start_cold(s, err);
+	if (!s->template->is_new) {
+		s->out->was_clone = true;
+		s->is_up = true;
+		if (maker_start_clone(s, err) < 0)
+			return -1;
+		maker_load_clone(s);
+		return 0;
+	}
+	m.ram_mode = RAM_SHARED;
+	m.ram_path = s->template->ram_path;
+	return sup_start_guest(s, &m, &s->maker, err);
+}
+
+static void on_log_line(void *ctx, const char *text, size_t n)
+{
+	struct supervisor *s = ctx;
+
+	if (s->server)
+		server_console_line(s->server, text, n);
+}
+
+static int set_up(struct supervisor *s, struct error *err)
+{
+	const struct analyser_options ao = { .allow = (const char *const *)s->opt.spec->allow.v };
+	const struct outlet outlet = program_outlet(s);
+	int log_fd = record_open_console(s->opt.record, err);
+
+	if (log_fd < 0)
+		return -1;
+	s->console = console_new(log_fd);
+	console_watch(s->console, on_log_line, s);
+	s->analyser = s->out->analyser = analyser_new(&ao);
+	s->sessions = sessions_new();
+	s->loop = loop_new();
+	watch_signals(s);
+	if (s->opt.has_local)
+		s->local = local_new(s->loop, s->opt.plan->program.tty, &outlet);
+	return server_new(s, &s->server, err);
+}
+
+static void tear_down(struct supervisor *s)
+{
+	sessions_free(s->sessions);
+	server_free(s->server);
+	s->server = NULL;
+	local_free(s->local);
+	guest_free(s->maker);
+	guest_free(s->guest);
+	template_free(s->template);
+	console_free(s->console);
+	steps_clear(&s->finish);
+	str_clear(&s->hooks.output);
+	loop_free(s->loop);
+}
+
+int supervisor_run(const struct supervisor_options *opt, struct outcome *ret, struct error *err)
+{
+	struct supervisor s = { .opt = *opt, .out = ret };
+	int r;
+
+	ret->started_ns = loop_now_ns();
+	r = set_up(&s, err);
+	if (r == 0)
+		r = start_machine(&s, err);
+	if (r == 0) {
+		watchdog_start(&s);
+		loop_run(s.loop);
+		ret->ended_ns = loop_now_ns();
+		console_flush(s.console);
+		analyser_finish(s.analyser, loop_now_ms());
+		ret->facts.analyser = s.analyser;
+		ret->facts.is_strict = opt->spec->is_strict;
+	}
+	tear_down(&s);
+	return r;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+
+/*
+ * The supervisor owns a machine from its first instruction to its end. It is
+ * QEMU's parent, the host end of the agent's channel and the server of the
+ * run's socket; it feeds the analyser and decides when the run is over.
+ *
+ *	BOOT -> BASE -> [SAVE -> LOAD] -> SETUP -> HOOKS -> PROGRAM -> COLLECT -> FINISH -> ENDED
+ *	          clone starts at LOAD ----^          |        ^ |
+ *	                                              |   -S shell, --keep: stays up
+ *	any state --- lost, crash, hang, time limit, signal ---> ENDED
+ *
+ * It prints nothing but what the program prints; what happened is in the
+ * outcome.
+ */
+
+#include "run/record.h"
+#include "run/run_plan.h"
+#include "run/verdict.h"
+#include "sys/paths.h"
+#include "vmm/vmm.h"
+
+struct supervisor_options {
+	const struct paths *paths;
+	const struct runspec *spec;
+	const struct run_plan *plan;
+	const struct vmm_caps *caps;
+	struct record *record;
+	const char *run_dir;	  /* 0700 runtime folder of this run */
+	bool has_local;		  /* the program's streams are our own stdin, stdout, stderr */
+	void (*note)(const char *text); /* prints a line for people, unless quiet */
+};
+
+struct outcome {
+	struct verdict_input facts;    /* analyser included */
+	struct error error;	       /* of setup, or what the VMM said when it was lost */
+	struct analyser *analyser;     /* owned */
+	struct wire_exit exit;	       /* of the program, when it ended */
+	char *lost_why;		       /* owned */
+	bool was_clone, made_template;
+	bool kvm_was_silent;	       /* KVM guest without a byte: run again under emulation */
+	uint64_t started_ns, running_ns, ended_ns; /* monotonic: start, program's execve, end */
+	char *counters;		       /* owned; "name=value" lines at the end */
+};
+
+void outcome_clear(struct outcome *o);
+
+/* Runs it to its end. 0, or -1 when the machine could not even be started. */
+int supervisor_run(const struct supervisor_options *opt, struct outcome *ret, struct error *err);

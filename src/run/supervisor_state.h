@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+
+/*
+ * The supervisor's inside, shared by its parts: supervisor.c (the states),
+ * maker.c (a template on the way), hooks.c (guest hooks one after the other),
+ * watchdog.c (silence, heartbeat, time limits, hangs), server.c (clients).
+ */
+
+#include "run/analyser.h"
+#include "run/console.h"
+#include "run/guest.h"
+#include "run/local.h"
+#include "run/session.h"
+#include "run/supervisor.h"
+#include "run/template.h"
+
+enum sup_state {
+	SUP_BOOT,    /* waiting for the agent's HELLO */
+	SUP_BASE,    /* base steps */
+	SUP_SAVE,    /* the maker is being saved */
+	SUP_LOAD,    /* the clone loads its state */
+	SUP_SETUP,   /* setup steps */
+	SUP_HOOKS,   /* guest-init hooks */
+	SUP_PROGRAM, /* the program runs */
+	SUP_AFTER,   /* -S shell, or --keep: nothing of the run itself runs */
+	SUP_COLLECT, /* guest-collect hooks, /shared over the channel */
+	SUP_FINISH,  /* counters, last kernel messages */
+	SUP_DYING,   /* the verdict is known; the machine is given a moment for its last words */
+	SUP_ENDED,
+};
+
+/* Name for `quiz ps`: "booting", "running", ... */
+const char *sup_state_name(enum sup_state s);
+
+/* Hooks, one after the other. */
+struct hook_queue {
+	const struct run_hook *hooks;
+	size_t n, at;
+	struct session *session;
+	struct str output; /* last words of the current one */
+	void (*done)(void *ctx, const struct error *err);
+	void *ctx;
+};
+
+struct server;
+
+struct supervisor {
+	struct supervisor_options opt;
+	struct loop *loop;
+	enum sup_state state;
+	struct outcome *out;
+
+	struct guest *guest; /* the one that runs, or will run, the program */
+	struct guest *maker; /* the one that becomes a template, until it is saved */
+	struct template *template; /* being made or cloned from; NULL: none */
+	bool clone_is_ready; /* the clone's VMM waits for its state */
+
+	struct analyser *analyser;
+	struct console *console;
+	struct sessions *sessions;
+	struct session *program;
+	struct local *local;
+	struct server *server;
+	struct hook_queue hooks;
+	struct steps finish;
+	bool has_counters;
+
+	uint64_t timer_boot, timer_limit, timer_heartbeat, timer_analyser, timer_dying, timer_hang;
+	uint64_t ping_nonce;
+	unsigned unanswered_pings;
+	uint64_t cpu_ms_mark;
+	int n_signals;	     /* INT and TERM so far */
+	bool is_up;	     /* the guest has been heard on its agent channel */
+	bool keep_up;	     /* --keep, -d: stays after the program */
+};
+
+/* ---- supervisor.c ---- */
+/* The end for a reason other than the program's: facts are set before. Collects last words, then ends. */
+void sup_die(struct supervisor *s, uint64_t grace_ms);
+/* A profile, a mount, a module: the program is not started. */
+void sup_setup_failed(struct supervisor *s, const struct error *err);
+void sup_lost(struct supervisor *s, const char *why);
+/* Goes on from the state reached, with s->guest ready for the setup steps. */
+void sup_setup(struct supervisor *s);
+int sup_start_guest(struct supervisor *s, const struct machine *m, struct guest **ret, struct error *err);
+/* The orderly end: collect, counters, FINISH. */
+void sup_wind_down(struct supervisor *s);
+/* After anything was fed to the analyser. */
+void sup_after_analysis(struct supervisor *s);
+
+/* ---- program.c ---- */
+void program_start(struct supervisor *s);
+struct outlet program_outlet(struct supervisor *s);
+
+/* ---- maker.c ---- */
+/* Base steps are done in a machine that becomes a template. */
+void maker_save(struct supervisor *s);
+/* Starts the clone's VMM. */
+int maker_start_clone(struct supervisor *s, struct error *err);
+void maker_load_clone(struct supervisor *s);
+
+/* ---- hooks.c ---- */
+void hooks_run(struct supervisor *s, const struct run_hook *hooks, size_t n,
+	       void (*done)(void *ctx, const struct error *err), void *ctx);
+
+/* ---- watchdog.c ---- */
+void watchdog_start(struct supervisor *s);    /* from the first instruction */
+void watchdog_program(struct supervisor *s);  /* the program runs: its time limit */
+void watchdog_pong(struct supervisor *s, uint64_t nonce);
+void watchdog_hang_check(struct supervisor *s); /* the analyser may have seen a hang */
+void watchdog_stop(struct supervisor *s);
+
+/* ---- server.c ---- */
+int server_new(struct supervisor *s, struct server **ret, struct error *err);
+void server_free(struct server *sv);
+/* Watchers and waiters are told. */
+void server_program_ended(struct server *sv, const struct wire_exit *m);
+void server_verdict(struct server *sv, int status, const char *verdict, const char *json);
+void server_console_line(struct server *sv, const char *text, size_t n);

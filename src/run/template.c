@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Theory of operation: a template is found by its key and believed only when
+ * its manifest is the same text that this run computed. Whoever uses one holds
+ * a shared flock on its lock file; removal takes it exclusively first, then
+ * renames the folder away, so that a finder either has the lock or sees
+ * nothing. Locks go with their processes: nothing has to be cleaned up after a
+ * crash but temporary folders, whose makers' locks tell that they are dead.
+ */
+
+#include "run/template.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sys/fs.h"
+#include "sys/lock.h"
+
+#define TMPFS_MAGIC_NUMBER 0x01021994
+#define MANIFEST_MAX (1u << 20)
+#define INFO_MAX (1u << 16)
+#define N_PLACES 2
+/* Room that must stay free beside a template: others live on that file system too. */
+#define SPARE_BYTES (256ull << 20)
+
+/* [0]: memory, [1]: disk. Caller frees. */
+static void places(const struct paths *p, char *ret[N_PLACES])
+{
+	const char *shm = getenv("QUIZ_TEMPLATE_DIR"); /* for tests and for machines with a small /dev/shm */
+
+	ret[0] = shm && *shm == '/' ? mem_strdup(shm) : mem_printf("/dev/shm/quiz-%u", (unsigned)geteuid());
+	ret[1] = mem_printf("%s/templates", p->cache);
+}
+
+static void places_free(char *v[N_PLACES])
+{
+	for (int i = 0; i < N_PLACES; i++)
+		free(v[i]);
+}
+
+/* A folder in a world-writable place may be somebody's trap: it must be ours and closed to others. */
+static bool is_safe(const char *dir)
+{
+	struct stat st;
+
+	return lstat(dir, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 022);
+}
+
+static void set_paths(struct template *t)
+{
+	free(t->ram_path);
+	free(t->state_path);
+	free(t->console_path);
+	t->ram_path = mem_printf("%s/ram", t->dir);
+	t->state_path = mem_printf("%s/state", t->dir);
+	t->console_path = mem_printf("%s/console.log", t->dir);
+}
+
+static struct template *template_new(const char *key, char *dir_consumed)
+{
+	struct template *t = mem_alloc(sizeof(*t));
+
+	t->key = mem_strdup(key);
+	t->dir = dir_consumed;
+	t->lock_fd = -1;
+	set_paths(t);
+	return t;
+}
+
+static void template_destroy(struct template *t)
+{
+	free(t->key);
+	free(t->dir);
+	free(t->final_dir);
+	free(t->ram_path);
+	free(t->state_path);
+	free(t->console_path);
+	close_fd(&t->lock_fd);
+	free(t);
+}
+
+static int lock_use(const char *dir)
+{
+	_cleanup_free_ char *lock = mem_printf("%s/lock", dir);
+
+	return fs_is_dir(dir) ? lock_take(lock, LOCK_SHARED_MODE, false, NULL, NULL, NULL) : -1;
+}
+
+static bool manifest_matches(const char *dir, const char *text)
+{
+	_cleanup_free_ char *path = mem_printf("%s/manifest", dir);
+	_cleanup_str_ struct str have = STR_INIT;
+
+	return fs_read(path, MANIFEST_MAX, &have, NULL) == 0 && !strcmp(str_cstr(&have), text);
+}
+
+/* Renames it away under an exclusive lock, then removes it. ERROR_BUSY when in use. */
+static int remove_dir(const char *dir, uint64_t *ret_bytes, struct error *err)
+{
+	_cleanup_free_ char *lock = mem_printf("%s/lock", dir);
+	_cleanup_free_ char *gone = NULL;
+	_cleanup_close_ int fd = lock_take(lock, LOCK_EXCLUSIVE_MODE, false, NULL, NULL, err);
+	const char *base = strrchr(dir, '/');
+
+	if (fd < 0)
+		return -1;
+	gone = mem_printf("%.*s/.tmp-gone-%s.%d", (int)(base - dir), dir, base + 1, (int)getpid());
+	if (rename(dir, gone) < 0)
+		return errno == ENOENT ? 0 : error_sys(err, errno, "remove '%s'", dir);
+	return fs_remove_tree(gone, ret_bytes, err);
+}
+
+int template_find(const struct paths *p, const char *key, const char *text, struct template **ret)
+{
+	char *place[N_PLACES];
+	int found = 0;
+
+	places(p, place);
+	for (int i = 0; i < N_PLACES && !found; i++) {
+		char *dir = mem_printf("%s/%s", place[i], key);
+		_cleanup_free_ char *used = mem_printf("%s/used", dir);
+		_cleanup_close_ int fd = -1;
+
+		if (!is_safe(place[i]) || (fd = lock_use(dir)) < 0) {
+			free(dir);
+			continue;
+		}
+		if (!manifest_matches(dir, text)) {
+			close_fd(&fd);
+			remove_dir(dir, NULL, NULL);
+			free(dir);
+			continue;
+		}
+		utimensat(AT_FDCWD, used, NULL, 0);
+		*ret = template_new(key, dir);
+		(*ret)->lock_fd = take_fd(&fd);
+		found = 1;
+	}
+	places_free(place);
+	return found;
+}
+
+static bool has_room(const char *dir, bool want_tmpfs, uint64_t bytes)
+{
+	struct statfs st;
+
+	if (statfs(dir, &st) < 0 || (want_tmpfs && (unsigned long)st.f_type != TMPFS_MAGIC_NUMBER))
+		return false;
+	return (uint64_t)st.f_bavail * (uint64_t)st.f_bsize >= bytes + SPARE_BYTES;
+}
+
+struct template *template_begin(const struct paths *p, const char *key, uint64_t ram_bytes, const char **ret_why)
+{
+	char *place[N_PLACES];
+	struct template *t = NULL;
+
+	*ret_why = "no file system has room for it";
+	places(p, place);
+	for (int i = 0; i < N_PLACES && !t; i++) {
+		_cleanup_free_ char *lock = mem_printf("%s/%s.maker", place[i], key);
+		_cleanup_free_ char *tmp = NULL;
+		_cleanup_close_ int fd = -1;
+
+		if (mkdir(place[i], 0700) < 0 && errno == ENOENT)
+			fs_mkdir_p(place[i], 0700, NULL);
+		/* Memory that the guest uses is some hundred megabytes; the file may grow to all of it. */
+		if (!is_safe(place[i]) || !has_room(place[i], i == 0 && !getenv("QUIZ_TEMPLATE_DIR"), ram_bytes))
+			continue;
+		fd = lock_take(lock, LOCK_EXCLUSIVE_MODE, false, NULL, NULL, NULL);
+		if (fd < 0) {
+			*ret_why = "another run is making it";
+			break;
+		}
+		tmp = fs_temp_dir(place[i], key, NULL);
+		if (!tmp)
+			continue;
+		t = template_new(key, take_ptr(tmp));
+		t->final_dir = mem_printf("%s/%s", place[i], key);
+		t->lock_fd = take_fd(&fd);
+		t->is_new = true;
+		*ret_why = NULL;
+	}
+	places_free(place);
+	return t;
+}
+
+int template_publish(struct template *t, const char *text, const char *info_json, struct error *err)
+{
+	_cleanup_free_ char *manifest = mem_printf("%s/manifest", t->dir);
+	_cleanup_free_ char *info = mem_printf("%s/info.json", t->dir);
+	_cleanup_free_ char *used = mem_printf("%s/used", t->dir);
+	_cleanup_close_ int use = -1;
+
+	if (fs_write_atomic(info, info_json, strlen(info_json), 0600, false, err) < 0 ||
+	    fs_write_atomic(used, "", 0, 0600, false, err) < 0 ||
+	    fs_write_atomic(manifest, text, strlen(text), 0600, false, err) < 0)
+		return -1;
+	use = lock_use(t->dir);
+	if (use < 0)
+		return error_set(err, ERROR_SYSTEM, "cannot lock the new template");
+	if (rename(t->dir, t->final_dir) < 0) {
+		if (errno != EEXIST && errno != ENOTEMPTY)
+			return error_sys(err, errno, "publish template '%s'", t->final_dir);
+		remove_dir(t->final_dir, NULL, NULL); /* an older one, found unfit */
+		if (rename(t->dir, t->final_dir) < 0)
+			return error_sys(err, errno, "publish template '%s'", t->final_dir);
+	}
+	close_fd(&t->lock_fd);
+	t->lock_fd = take_fd(&use);
+	t->is_new = false;
+	free(t->dir);
+	t->dir = take_ptr(t->final_dir);
+	set_paths(t);
+	return 0;
+}
+
+void template_free(struct template *t)
+{
+	if (!t)
+		return;
+	if (t->is_new)
+		fs_remove_tree(t->dir, NULL, NULL);
+	template_destroy(t);
+}
+
+void template_discard(struct template *t)
+{
+	if (!t)
+		return;
+	close_fd(&t->lock_fd);
+	if (t->is_new)
+		fs_remove_tree(t->dir, NULL, NULL);
+	else
+		remove_dir(t->dir, NULL, NULL);
+	template_destroy(t);
+}
+
+static uint64_t mtime_of(const char *dir, const char *name)
+{
+	_cleanup_free_ char *path = mem_printf("%s/%s", dir, name);
+	struct stat st;
+
+	return stat(path, &st) == 0 ? (uint64_t)st.st_mtime : 0;
+}
+
+static int recent_first(const void *a, const void *b)
+{
+	const struct template_entry *x = a, *y = b;
+
+	if (x->used != y->used)
+		return x->used < y->used ? 1 : -1;
+	return strcmp(x->key, y->key);
+}
+
+static void load_entry(const char *place, const char *key, struct template_entry *e)
+{
+	_cleanup_free_ char *info = mem_printf("%s/%s/info.json", place, key);
+	_cleanup_free_ char *lock = mem_printf("%s/%s/lock", place, key);
+	_cleanup_str_ struct str text = STR_INIT;
+
+	memset(e, 0, sizeof(*e));
+	e->key = mem_strdup(key);
+	e->dir = mem_printf("%s/%s", place, key);
+	if (fs_read(info, INFO_MAX, &text, NULL) == 0)
+		e->info = str_take(&text);
+	e->bytes = fs_tree_bytes(e->dir);
+	e->made = mtime_of(e->dir, "manifest");
+	e->used = mtime_of(e->dir, "used");
+	e->in_use = lock_is_held(lock);
+}
+
+int templates_list(const struct paths *p, struct template_entry **ret, size_t *ret_n, struct error *err)
+{
+	char *place[N_PLACES];
+	struct template_entry *v = NULL;
+	size_t n = 0;
+
+	places(p, place);
+	for (int i = 0; i < N_PLACES; i++) {
+		_cleanup_strv_ struct strv names = STRV_INIT;
+
+		if (!is_safe(place[i]) || fs_list(place[i], &names, NULL) < 0)
+			continue;
+		for (size_t k = 0; k < names.n; k++) {
+			_cleanup_free_ char *manifest = mem_printf("%s/%s/manifest", place[i], names.v[k]);
+
+			if (*names.v[k] != '.' && fs_exists(manifest))
+				load_entry(place[i], names.v[k], VEC_PUSH(v, n));
+		}
+	}
+	places_free(place);
+	if (n)
+		qsort(v, n, sizeof(*v), recent_first);
+	*ret = v;
+	*ret_n = n;
+	return 0;
+}
+
+void templates_free(struct template_entry *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(v[i].key);
+		free(v[i].dir);
+		free(v[i].info);
+	}
+	free(v);
+}
+
+int template_remove(const struct paths *p, const char *key, uint64_t *ret_bytes, struct error *err)
+{
+	struct template_entry *v;
+	size_t n, at = SIZE_MAX, hits = 0;
+	int r = -1;
+
+	*ret_bytes = 0;
+	if (templates_list(p, &v, &n, err) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		if (str_starts(v[i].key, key)) {
+			at = i;
+			hits++;
+		}
+	if (hits != 1) {
+		error_set(err, ERROR_MISSING, hits ? "template '%s' is not unique" : "there is no template '%s'", key);
+		error_hint(err, "quiz template list");
+	} else if (remove_dir(v[at].dir, ret_bytes, err) < 0) {
+		error_wrap(err, "template '%s'", v[at].key);
+	} else {
+		r = 0;
+	}
+	templates_free(v, n);
+	return r;
+}
+
+/* A temporary folder ".tmp-<key>.<pid>.<n>" whose maker's lock is free is a dead maker's. */
+static uint64_t sweep_dead(const char *place)
+{
+	_cleanup_strv_ struct strv names = STRV_INIT;
+	uint64_t sum = 0;
+
+	if (!is_safe(place) || fs_list(place, &names, NULL) < 0)
+		return 0;
+	for (size_t i = 0; i < names.n; i++) {
+		const char *name = names.v[i], *key = name + strlen(".tmp-");
+		_cleanup_free_ char *lock = NULL;
+		_cleanup_free_ char *path = NULL;
+		uint64_t bytes;
+
+		if (!str_starts(name, ".tmp-"))
+			continue;
+		lock = mem_printf("%s/%.*s.maker", place, (int)strcspn(key, "."), key);
+		path = mem_printf("%s/%s", place, name);
+		if (!str_starts(key, "gone-") && lock_is_held(lock))
+			continue;
+		if (fs_remove_tree(path, &bytes, NULL) == 0)
+			sum += bytes;
+	}
+	return sum;
+}
+
+uint64_t templates_sweep(const struct paths *p, const struct template_limits *limits)
+{
+	struct template_entry *v;
+	uint64_t freed = 0, kept_bytes = 0, now = (uint64_t)time(NULL);
+	size_t n, kept = 0;
+	char *place[N_PLACES];
+
+	places(p, place);
+	for (int i = 0; i < N_PLACES; i++)
+		freed += sweep_dead(place[i]);
+	places_free(place);
+	if (templates_list(p, &v, &n, NULL) < 0)
+		return freed;
+	for (size_t i = 0; i < n; i++) {
+		bool too_old = limits->age_ms && now > v[i].used && (now - v[i].used) * 1000 > limits->age_ms;
+		uint64_t bytes;
+
+		if (v[i].in_use ||
+		    (!too_old && kept < limits->count && kept_bytes + v[i].bytes <= limits->bytes)) {
+			kept++;
+			kept_bytes += v[i].bytes;
+			continue;
+		}
+		if (remove_dir(v[i].dir, &bytes, NULL) == 0)
+			freed += bytes;
+	}
+	templates_free(v, n);
+	return freed;
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * When is silence a failure? Four clocks:
+ *
+ *	boot	  no console byte and no agent stage for spec->boot_timeout_ms: 123.
+ *		  A KVM guest that never said anything is a broken KVM after a few seconds.
+ *	heartbeat one ping every 5 s, the only periodic wake-up. Three unanswered
+ *		  while the VMM runs and gets CPU time: 121. A stopped VMM: 121.
+ *	limit	  --timeout from the program's start: 124.
+ *	hang	  the kernel said that something hangs, and the program does not
+ *		  end within spec->hang_grace_ms: 121.
+ */
+
+#include <string.h>
+
+#include "run/supervisor_state.h"
+
+#define HEARTBEAT_MS 5000
+#define MISSED_PINGS 3
+#define KVM_SILENCE_MS 4000
+#define LAST_WORDS_MS 300
+
+static void on_boot_silence(void *ctx);
+static void on_heartbeat(void *ctx);
+
+static uint64_t boot_patience_ms(const struct supervisor *s)
+{
+	if (s->opt.plan->machine.accel == ACCEL_KVM && !s->is_up)
+		return KVM_SILENCE_MS;
+	return s->opt.spec->boot_timeout_ms;
+}
+
+static void arm_boot(struct supervisor *s)
+{
+	loop_timer_remove(s->loop, s->timer_boot);
+	s->timer_boot = loop_timer(s->loop, boot_patience_ms(s), on_boot_silence, s);
+}
+
+static bool was_heard(struct supervisor *s)
+{
+	bool heard = s->guest && guest_was_heard(s->guest);
+
+	return (s->maker && guest_was_heard(s->maker)) || heard;
+}
+
+static void on_boot_silence(void *ctx)
+{
+	struct supervisor *s = ctx;
+
+	s->timer_boot = 0;
+	if (s->state >= SUP_PROGRAM)
+		return;
+	if (was_heard(s)) { /* slow, but alive */
+		s->is_up = true;
+		arm_boot(s);
+		return;
+	}
+	if (s->opt.plan->machine.accel == ACCEL_KVM && !s->is_up) {
+		s->out->kvm_was_silent = true;
+		s->state = SUP_ENDED;
+		loop_stop(s->loop);
+		return;
+	}
+	s->out->facts.boot_failed = true;
+	sup_die(s, LAST_WORDS_MS);
+}
+
+void watchdog_start(struct supervisor *s)
+{
+	arm_boot(s);
+	s->timer_heartbeat = loop_timer(s->loop, HEARTBEAT_MS, on_heartbeat, s);
+}
+
+static void on_limit(void *ctx)
+{
+	struct supervisor *s = ctx;
+
+	s->timer_limit = 0;
+	s->out->facts.timed_out = true;
+	sup_die(s, LAST_WORDS_MS);
+}
+
+void watchdog_program(struct supervisor *s)
+{
+	loop_timer_remove(s->loop, s->timer_boot);
+	s->timer_boot = 0;
+	if (s->opt.spec->timeout_ms)
+		s->timer_limit = loop_timer(s->loop, s->opt.spec->timeout_ms, on_limit, s);
+}
+
+void watchdog_pong(struct supervisor *s, uint64_t nonce)
+{
+	if (nonce == s->ping_nonce)
+		s->unanswered_pings = 0;
+}
+
+static void hung(struct supervisor *s, const char *why)
+{
+	if (s->state >= SUP_DYING)
+		return;
+	s->out->facts.is_hung = true;
+	free(s->out->lost_why);
+	s->out->lost_why = mem_strdup(why);
+	sup_die(s, LAST_WORDS_MS);
+}
+
+/* Silence is only the guest's fault when the VMM says that it runs and got CPU time for it. */
+static void on_status(void *ctx, const char *status, const struct error *err)
+{
+	struct supervisor *s = ctx;
+	uint64_t used = vmm_cpu_ms(guest_vmm(s->guest)) - s->cpu_ms_mark;
+
+	if (s->state >= SUP_DYING || s->unanswered_pings < MISSED_PINGS)
+		return;
+	if (err)
+		hung(s, "the virtual machine monitor does not answer");
+	else if (strcmp(status, "running"))
+		hung(s, "the virtual machine was stopped");
+	else if (used >= 100)
+		hung(s, "the guest agent does not answer");
+	/* else: the host gives it no time; patience */
+}
+
+static void on_no_status(void *ctx)
+{
+	struct supervisor *s = ctx;
+
+	s->timer_hang = 0;
+	if (s->unanswered_pings >= MISSED_PINGS)
+		hung(s, "the virtual machine monitor does not answer");
+}
+
+static void on_heartbeat(void *ctx)
+{
+	struct supervisor *s = ctx;
+
+	s->timer_heartbeat = loop_timer(s->loop, HEARTBEAT_MS, on_heartbeat, s);
+	if (s->state < SUP_SETUP || s->state >= SUP_DYING || !s->guest || vmm_gdb_socket(guest_vmm(s->guest)))
+		return;
+	if (s->unanswered_pings >= MISSED_PINGS) {
+		/* A stopped process (SIGSTOP) answers nothing at all: give the question a deadline. */
+		if (!s->timer_hang)
+			s->timer_hang = loop_timer(s->loop, HEARTBEAT_MS / 2, on_no_status, s);
+		vmm_status(guest_vmm(s->guest), on_status, s);
+		return;
+	}
+	if (!s->unanswered_pings)
+		s->cpu_ms_mark = vmm_cpu_ms(guest_vmm(s->guest));
+	s->unanswered_pings++;
+	channel_send(guest_channel(s->guest), 0, ping, .nonce = ++s->ping_nonce);
+}
+
+static void on_hang_grace(void *ctx)
+{
+	struct supervisor *s = ctx;
+	uint64_t since;
+
+	s->timer_hang = 0;
+	if (s->state == SUP_PROGRAM && analyser_hang_since(s->analyser, &since))
+		hung(s, "the kernel reported a hang and the program did not end");
+}
+
+void watchdog_hang_check(struct supervisor *s)
+{
+	uint64_t since, now = loop_now_ms(), grace = s->opt.spec->hang_grace_ms;
+
+	if (s->timer_hang || s->state != SUP_PROGRAM || !analyser_hang_since(s->analyser, &since))
+		return;
+	grace = since + grace > now ? since + grace - now : 1;
+	s->timer_hang = loop_timer(s->loop, grace, on_hang_grace, s);
+}
+
+void watchdog_stop(struct supervisor *s)
+{
+	loop_timer_remove(s->loop, s->timer_boot);
+	loop_timer_remove(s->loop, s->timer_limit);
+	loop_timer_remove(s->loop, s->timer_heartbeat);
+	loop_timer_remove(s->loop, s->timer_hang);
+	s->timer_boot = s->timer_limit = s->timer_heartbeat = s->timer_hang = 0;
+}
