@@ -99,10 +99,23 @@ static char *describe(const struct supervisor *s)
 	return text ? text : mem_strdup("{}");
 }
 
+/* From a timer: on_saved() is a callback of the maker, which is freed here. */
+static void leave_maker(void *ctx)
+{
+	struct supervisor *s = ctx;
+
+	if (s->state != SUP_SAVE)
+		return;
+	guest_free(s->maker); /* kills it: what it was is in the files now */
+	s->maker = NULL;
+	maker_load_clone(s);
+}
+
 static void on_saved(void *ctx, const struct error *err)
 {
 	struct supervisor *s = ctx;
 	_cleanup_free_ char *info = NULL;
+	_cleanup_free_ char *log = mem_printf("%s/console.log", s->opt.record->dir);
 	struct error why = ERROR_INIT;
 
 	if (err) {
@@ -112,15 +125,13 @@ static void on_saved(void *ctx, const struct error *err)
 	info = describe(s);
 	/* What the machine said while booting belongs to every clone's log. */
 	console_flush(s->console);
-	if (fs_write_atomic(s->template->console_path, "", 0, 0600, false, &why) < 0 ||
+	if (fs_copy_file(log, s->template->console_path, 0600, &why) < 0 ||
 	    template_publish(s->template, s->opt.plan->template_text, info, &why) < 0) {
 		use_maker(s, "no template was made", &why);
 		return;
 	}
 	s->out->made_template = true;
-	guest_free(s->maker); /* kills it: what it was is in the files now */
-	s->maker = NULL;
-	maker_load_clone(s);
+	loop_timer(s->loop, 0, leave_maker, s);
 }
 
 static void on_paused(void *ctx, const struct error *err)

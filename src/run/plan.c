@@ -475,9 +475,12 @@ static void plan_template(struct run_plan *p, const struct run_facts *f)
 	/* The store's things are immutable; who changes them all the same gets another machine. */
 	str_addf(&text, "kernel.stamp=%016" PRIx64 "\n", fs_stamp(p->machine.kernel_path));
 	str_addf(&text, "initrd.stamp=%016" PRIx64 "\n", fs_stamp(p->machine.initrd_path));
+	if (f->layers[RUN_LAYER_ROOT].path)
+		str_addf(&text, "root.stamp=%016" PRIx64 "\n", fs_stamp(f->layers[RUN_LAYER_ROOT].path));
+	/* Layers lie in a cache that marks their use in their times. */
 	for (int i = 0; i < RUN_N_LAYERS; i++)
 		if (layer_table[i].is_base && f->layers[i].path)
-			str_addf(&text, "layer.%s.stamp=%016" PRIx64 "\n", layer_table[i].name, fs_stamp(f->layers[i].path));
+			str_addf(&text, "layer.%s.file=%016" PRIx64 "\n", layer_table[i].name, fs_identity(f->layers[i].path));
 	for (size_t i = 0; i < p->base.n; i++) {
 		str_add(&text, "step=");
 		step_describe(&p->base.v[i], &text);

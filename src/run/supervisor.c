@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "run/supervisor_state.h"
+#include "sys/fs.h"
 
 #define CRASH_GRACE_MS 700 /* from the first line of a crash report to letting the machine go */
 #define LAST_WORDS_MS 300
@@ -465,6 +466,9 @@ static int start_machine(struct supervisor *s, struct error *err)
 	if (!s->template)
 		return start_cold(s, err);
 	if (!s->template->is_new) {
+		_cleanup_free_ char *log = mem_printf("%s/console.log", s->opt.record->dir);
+
+		fs_copy_file(s->template->console_path, log, 0644, NULL); /* what it said while booting */
 		s->out->was_clone = true;
 		s->is_up = true;
 		if (maker_start_clone(s, err) < 0)

@@ -419,3 +419,16 @@ uint64_t fs_stamp(const char *path)
 	v[6] = (uint64_t)st.st_ctim.tv_nsec;
 	return hash_mem(HASH_INIT, v, sizeof(v)) | 1;
 }
+
+uint64_t fs_identity(const char *path)
+{
+	struct stat st;
+	uint64_t v[3];
+
+	if (stat(path, &st) < 0)
+		return 0;
+	v[0] = st.st_dev;
+	v[1] = st.st_ino;
+	v[2] = (uint64_t)st.st_size;
+	return hash_mem(HASH_INIT, v, sizeof(v)) | 1;
+}

@@ -61,3 +61,6 @@ char *fs_join(const char *dir, const char *name);
 
 /* Identity of a file for caches: device, inode, size, mtime, ctime. 0 when missing. */
 uint64_t fs_stamp(const char *path);
+
+/* The same without the times: which file it is, not when it was changed. */
+uint64_t fs_identity(const char *path);
