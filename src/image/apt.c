@@ -160,7 +160,7 @@ static int make_folders(const struct apt *a, struct error *err)
 static void make_env(struct apt *a)
 {
 	for (char **e = environ; *e; e++)
-		if (!str_starts(*e, "LC_") && !str_starts(*e, "LANG") && !str_starts(*e, "APT_CONFIG="))
+		if (!str_starts(*e, "LC_") && !str_starts(*e, "LANG"))
 			strv_add(&a->env, *e);
 	strv_add(&a->env, "LC_ALL=C"); /* its messages are read by us */
 }

@@ -299,7 +299,7 @@ static int finish_modules(struct kernel_draft *d, const char *usr, const struct 
 	if (kernel_modules_index(usr, d->k.release, progress, err) < 0)
 		return -1;
 	strv_clear(&d->k.initrd_modules);
-	if (kernel_modules_early(usr, d->k.release, &d->k.initrd_modules, err) < 0)
+	if (kernel_modules_early(usr, d->k.release, d->k.arch, &d->k.initrd_modules, err) < 0)
 		return -1;
 	if (d->k.initrd_modules.n &&
 	    kernel_modules_cpio(usr, d->k.release, d->k.arch, &d->k.initrd_modules, cpio, err) < 0)

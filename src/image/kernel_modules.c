@@ -33,14 +33,18 @@ DEFINE_CLEANUP(struct archive *, archive_write_free)
 /* What must work before the first mount, by purpose. Of a group with `is_choice` the first that exists is enough. */
 static const struct purpose {
 	const char *what;
+	const char *virtio_suffix; /* on architectures with this transport (arch.virtio_suffix); NULL: on all */
 	bool is_choice;
 	const char *modules[4]; /* NULL-terminated when shorter */
 } purposes[] = {
-	{ "the bus that the devices are on", false, { "virtio_mmio", "virtio_pci" } },
-	{ "disks", false, { "virtio_blk" } },
-	{ "the agent's channel", false, { "virtio_console" } },
-	{ "the file system of root and layers", true, { "erofs", "squashfs", "ext4" } },
-	{ "the overlay", false, { "overlay" } },
+	/* x86_64's microvm is "-device", its q35 is "-pci": the table says the latter. */
+	{ "the bus that the devices are on", "-pci", false, { "virtio_mmio", "virtio_pci" } },
+	{ "the same", "-device", false, { "virtio_mmio", "virtio_pci" } },
+	{ "the same", "-ccw", false, { "virtio_ccw" } },
+	{ "disks", NULL, false, { "virtio_blk" } },
+	{ "the agent's channel", NULL, false, { "virtio_console" } },
+	{ "the file system of root and layers", NULL, true, { "erofs", "squashfs", "ext4" } },
+	{ "the overlay", NULL, false, { "overlay" } },
 };
 
 /* ---- making the tree plain ---- */
@@ -180,7 +184,20 @@ static bool want(struct kmod_ctx *ctx, struct walk *w, const char *name)
 	return found;
 }
 
-int kernel_modules_early(const char *usr, const char *release, struct strv *ret, struct error *err)
+static void want_all(struct kmod_ctx *ctx, struct walk *w, const struct arch *arch)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(purposes); i++) {
+		const struct purpose *p = &purposes[i];
+
+		if (p->virtio_suffix && arch && !str_eq(p->virtio_suffix, arch->virtio_suffix))
+			continue;
+		for (size_t j = 0; j < ARRAY_SIZE(p->modules) && p->modules[j]; j++)
+			if (want(ctx, w, p->modules[j]) && p->is_choice)
+				break;
+	}
+}
+
+int kernel_modules_early(const char *usr, const char *release, const char *arch, struct strv *ret, struct error *err)
 {
 	static const char *const no_config[] = { NULL };
 	_cleanup_free_ char *joined = mem_printf("%s/lib/modules/%s", usr, release);
@@ -196,10 +213,7 @@ int kernel_modules_early(const char *usr, const char *release, struct strv *ret,
 	kmod_set_log_priority(ctx, 0); /* it would write to our stderr */
 	if (kmod_load_resources(ctx) < 0)
 		return error_set(err, ERROR_SYSTEM, "cannot read the module index in '%s'", tree);
-	for (size_t i = 0; i < ARRAY_SIZE(purposes); i++)
-		for (size_t j = 0; j < ARRAY_SIZE(purposes[i].modules) && purposes[i].modules[j]; j++)
-			if (want(ctx, &w, purposes[i].modules[j]) && purposes[i].is_choice)
-				break;
+	want_all(ctx, &w, arch_find(arch));
 	kmod_unload_resources(ctx);
 	return 0;
 }
