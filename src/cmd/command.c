@@ -106,21 +106,37 @@ void command_print_help(const struct command *cmd)
 
 /* ---- Rows for completion and tests ---- */
 
-static void add_row(struct str *out, const char *kind, const char *command, const char *name, const char *usage,
-		    char letter, const char *complete, const char *help)
-{
-	char l[2] = { letter, '\0' };
+struct table_row {
+	const char *kind, *command, *name, *usage, *complete, *help, *fallback, *where;
+	char letter;
+};
 
-	str_addf(out, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", kind, command, name, usage ? usage : "", l,
-		 complete ? complete : "", help ? help : "");
+static void add_row(struct str *out, const struct table_row *r)
+{
+	const char letter[2] = { r->letter, '\0' };
+	const char *fields[] = { r->kind,     r->command, r->name,     r->usage, letter,
+				 r->complete, r->help,	  r->fallback, r->where };
+
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		str_addf(out, "%s%c", fields[i] ? fields[i] : "", i + 1 < ARRAY_SIZE(fields) ? '\t' : '\n');
 }
 
-static void add_option_rows(struct str *out, const char *command, const struct option_row *rows, size_t n)
+void command_option_table(struct str *out, const char *kind, const char *command, const struct option_row *rows,
+			  size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		if (!(rows[i].flags & OPTION_HIDDEN))
-			add_row(out, rows[i].arg == OPTION_OPTIONAL ? "option?" : "option", command, rows[i].name,
-				rows[i].metavar, rows[i].letter, rows[i].complete, rows[i].help);
+	for (size_t i = 0; i < n; i++) {
+		const struct option_row *o = &rows[i];
+
+		if (o->flags & OPTION_HIDDEN)
+			continue;
+		add_row(out, &(struct table_row){ .kind = o->arg == OPTION_OPTIONAL ? "option?" : kind,
+						  .command = command, .name = o->name, .usage = o->metavar,
+						  .letter = o->letter, .complete = o->complete, .help = o->help,
+						  .fallback = o->fallback,
+						  .where = o->flags & OPTION_LINE_ONLY ? "line" :
+							   o->flags & OPTION_TRUST     ? "trust" :
+											 NULL });
+	}
 }
 
 void command_rows(const struct command *const *table, struct str *out)
@@ -132,14 +148,15 @@ void command_rows(const struct command *const *table, struct str *out)
 
 		if (cmd->is_hidden || cmd->program)
 			continue;
-		add_row(out, "command", cmd->name, "", cmd->usage, 0, NULL, cmd->summary);
-		add_option_rows(out, cmd->name, rows, n);
+		add_row(out, &(struct table_row){ .kind = "command", .command = cmd->name, .usage = cmd->usage,
+						  .help = cmd->summary });
+		command_option_table(out, "option", cmd->name, rows, n);
 		for (size_t i = 0; i < cmd->n_subs; i++) {
 			_cleanup_free_ char *name = mem_printf("%s %s", cmd->name, cmd->subs[i].name);
 
-			add_row(out, "sub", cmd->name, cmd->subs[i].name, cmd->subs[i].usage, 0, NULL,
-				cmd->subs[i].summary);
-			add_option_rows(out, name, cmd->subs[i].options, cmd->subs[i].n_options);
+			add_row(out, &(struct table_row){ .kind = "sub", .command = cmd->name, .name = cmd->subs[i].name,
+							  .usage = cmd->subs[i].usage, .help = cmd->subs[i].summary });
+			command_option_table(out, "option", name, cmd->subs[i].options, cmd->subs[i].n_options);
 		}
 	}
 }

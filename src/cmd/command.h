@@ -69,11 +69,15 @@ void command_print_error(const struct error *err);
 void command_print_help(const struct command *cmd);
 
 /*
- * The rows of a program for completion and tests, one per line, tab
- * separated: kind (command, sub, option), command, name, usage or argument,
- * letter, what completes it, help.
+ * The rows of a program for completion, manual and tests, one per line, tab
+ * separated: kind (command, sub, option, option?), command, name, usage or
+ * argument, letter, what completes it, help, default, where it may stand
+ * ("line": on the command line only; "trust": see OPTION_TRUST; "": anywhere).
  */
 void command_rows(const struct command *const *table, struct str *out);
+/* Rows of that kind for one table of options. */
+void command_option_table(struct str *out, const char *kind, const char *command, const struct option_row *rows,
+			  size_t n);
 
 /*
  * Parses a (sub)command's own options over `target` (defaults applied first).

@@ -16,14 +16,14 @@
 
 /* One line of command_rows(), split. Points into the caller's text. */
 struct row {
-	char *kind, *command, *name, *usage, *letter, *complete, *help;
+	char *kind, *command, *name, *usage, *letter, *complete, *help, *fallback, *where;
 };
 
 /* Splits the next line off *text (modifies it). */
 static bool next_row(char **text, struct row *ret)
 {
-	char **fields[] = { &ret->kind,	  &ret->command,  &ret->name, &ret->usage,
-			    &ret->letter, &ret->complete, &ret->help };
+	char **fields[] = { &ret->kind,	    &ret->command, &ret->name,	   &ret->usage, &ret->letter,
+			    &ret->complete, &ret->help,	   &ret->fallback, &ret->where };
 	char *line = strsep(text, "\n");
 
 	if (!line || !*line)

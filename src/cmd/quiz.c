@@ -19,7 +19,6 @@
 HELPER(helper_setup, "setup", GROUP_MAKE, "Get a default kernel and root", "quiz-image");
 HELPER(helper_kernel, "kernel", GROUP_MAKE, "Fetch, build, add, list, show and remove kernels", "quiz-image");
 HELPER(helper_root, "root", GROUP_MAKE, "Build, add, list, show and remove root images", "quiz-image");
-HELPER(helper_openzfs, "openzfs", GROUP_MAKE, "Configure, make and stage an OpenZFS worktree", "quiz-image");
 HELPER(helper_symbolize, "symbolize", GROUP_LOOK, "Put source lines to addresses of a kernel log", "quiz-symbols");
 
 const struct command *const quiz_commands[] = {
@@ -37,7 +36,7 @@ const struct command *const quiz_commands[] = {
 	&helper_setup,
 	&helper_kernel,
 	&helper_root,
-	&helper_openzfs,
+	&cmd_openzfs,
 	&cmd_profile,
 	&cmd_template,
 	/* what was, and the machinery */

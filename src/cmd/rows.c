@@ -4,8 +4,24 @@
 #include "cmd/rows.h"
 
 #include "cmd/commands.h"
+#include "spec/profile.h"
+#include "spec/status.h"
 #include "sys/fs.h"
 #include "sys/proc.h"
+
+/* Kinds "status" and "key": what the manual pages have besides commands. */
+static void add_tables(struct str *out)
+{
+	size_t n;
+	const struct status_row *status = status_table(&n);
+	const struct option_row *keys;
+	const char *section;
+
+	for (size_t i = 0; i < n; i++)
+		str_addf(out, "status\t\t%d\t%s\t\t\t%s\t\t\n", status[i].number, status[i].word, status[i].meaning);
+	for (size_t i = 0; (keys = profile_section_keys(i, &section, &n)); i++)
+		command_option_table(out, "key", section, keys, n);
+}
 
 int rows_collect(struct str *out, struct error *err)
 {
@@ -14,6 +30,7 @@ int rows_collect(struct str *out, struct error *err)
 	int rc = 0;
 
 	command_rows(quiz_commands, out);
+	add_tables(out);
 	for (const struct command *const *c = quiz_commands; *c; c++)
 		if ((*c)->program && !(*c)->is_hidden && !strv_has(&programs, (*c)->program))
 			strv_add(&programs, (*c)->program);

@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * All rows (command_rows()) of quiz and of its helper programs: what the
- * completion and the documentation tests are made from.
+ * All rows (command_rows()) of quiz and of its helper programs, the exit
+ * statuses ("status") and the keys of profile.conf ("key"): what completion,
+ * manual pages and the tests of the documentation are made from.
  */
 
 #include "base/error.h"

@@ -10,6 +10,7 @@
 #include "run/analyser_line.h"
 
 #include <ctype.h>
+#include <stddef.h>
 #include <string.h>
 
 #define PREFIX_SCAN 160 /* bytes in which a stamp is looked for */
@@ -205,6 +206,16 @@ static void strip_suffixes(char *name)
 		*dot = '\0';
 }
 
+/* Hexadecimal digits from p, as far as they go. Does not care about overflow: nonsense stays nonsense. */
+static uint64_t parse_hex(const char *p, const char *end)
+{
+	uint64_t v = 0;
+
+	for (; p < end && isxdigit((unsigned char)*p); p++)
+		v = v << 4 | (uint64_t)(is_digit(*p) ? *p - '0' : (*p | 0x20) - 'a' + 10);
+	return v;
+}
+
 bool log_symbol_find(const char *text, size_t n, struct log_symbol *ret)
 {
 	const char *end = text + n, *p = text;
@@ -226,6 +237,11 @@ bool log_symbol_find(const char *text, size_t n, struct log_symbol *ret)
 		for (q += 3; q < end && isxdigit((unsigned char)*q); q++)
 			;
 		len = (size_t)(p - begin);
+		ret->raw = begin;
+		ret->raw_len = len;
+		ret->end = q;
+		ret->offset = parse_hex(p + 3, q);
+		ret->size = parse_hex((const char *)memchr(p + 3, '/', (size_t)(q - p - 3)) + 3, q);
 		if (len >= sizeof(ret->name))
 			len = sizeof(ret->name) - 1;
 		memcpy(ret->name, begin, len);
@@ -242,6 +258,8 @@ bool log_symbol_find(const char *text, size_t n, struct log_symbol *ret)
 			if (m + len < end && (m[len] == ']' || m[len] == ' ') && len < sizeof(ret->module)) {
 				memcpy(ret->module, m, len);
 				ret->module[len] = '\0';
+				p = memchr(m + len, ']', (size_t)(end - m - (ptrdiff_t)len));
+				ret->end = p ? p + 1 : end;
 			}
 		}
 		return true;
@@ -307,7 +325,7 @@ static const char *const boilerplate[] = {
 	"asan_*", "check_region_inline", "kmsan_*", "__msan_*", "kcsan_*", "__tsan_*", "kfence_*", "__kfence_*", "ubsan_*", "__ubsan_*", "handle_overflow",
 	"val_to_string*", "refcount_warn_saturate", "refcount_*", "__refcount_*", "__list_add_valid*", "__list_del_entry_valid*",
 	"debug_print_object", "object_err", "slab_err", "slab_bug", "slab_fix", "slab_pad_check*", "check_bytes_and_report", "check_object",
-	"free_debug_processing", "free_to_partial_list", "alloc_debug_processing", "__slab_free", "kmem_cache_free*", "kfree", "kvfree", "bad_page",
+	"free_debug_processing", "free_to_partial_list", "alloc_debug_processing", "__slab_free", "do_slab_free", "kmem_cache_free*", "__kmem_cache_free*", "kfree*", "__copy_overflow", "kvfree", "bad_page",
 	"list_slab_objects*", "__kmem_cache_shutdown", "kmem_cache_destroy*", "print_trailer", "report_already_freed", "usercopy_abort",
 	"__check_object_size*", "__check_heap_object", "fortify_panic", "__fortify_panic", "__fortify_report", "percpu_ref_*",
 	/* locking checkers */
@@ -345,6 +363,16 @@ bool log_symbol_is_boilerplate(const char *name)
 		if (boilerplate[i][n - 1] == '*' ? strncmp(name, boilerplate[i], n - 1) == 0 : strcmp(name, boilerplate[i]) == 0)
 			return true;
 	}
+	return false;
+}
+
+bool log_line_is_program_counter(const char *text, size_t n)
+{
+	static const char *const registers[] = { "RIP: ", "EIP: ", "pc : ", "pc: ", "PC is at ", "NIP [", "epc : ", "Krnl PSW : " };
+
+	for (size_t i = 0; i < ARRAY_SIZE(registers); i++)
+		if (n > strlen(registers[i]) && memcmp(text, registers[i], strlen(registers[i])) == 0)
+			return true;
 	return false;
 }
 

@@ -30,6 +30,9 @@ struct log_symbol {
 	char name[FINDING_FUNCTION_MAX]; /* without compiler suffixes (.isra.0, .cold, ...) */
 	char module[FINDING_MODULE_MAX]; /* or "" */
 	bool is_unreliable;		 /* "? " in front: found on the stack, perhaps not a caller */
+	const char *raw, *end;		 /* "zfs_ioctl.isra.0+0x12/0x340 [zfs]" in the text */
+	size_t raw_len;			 /* of the name with its suffixes */
+	uint64_t offset, size;
 };
 
 /* The first symbol+offset/size of a text. False: none. */
@@ -37,6 +40,9 @@ bool log_symbol_find(const char *text, size_t n, struct log_symbol *ret);
 
 /* The first FILE:LINE of a text (a source file by its suffix). False: none. */
 bool log_source_find(const char *text, size_t n, char *file, size_t file_size, uint32_t *ret_line);
+
+/* A register line that says where it happened (RIP, pc, NIP, epc, PSW): the address itself, not where a call returns to. */
+bool log_line_is_program_counter(const char *text, size_t n);
 
 /* Is this function a part of the machinery of reporting, trapping or sleeping, so that the culprit is its caller? */
 bool log_symbol_is_boilerplate(const char *name);

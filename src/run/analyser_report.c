@@ -262,13 +262,6 @@ static bool is_other_stack(const char *text, size_t n)
 	       starts(text, n, "Uninit was") || starts(text, n, "INFO: Allocated in");
 }
 
-/* Registers that say where it happened, before any stack: RIP, pc, NIP, epc, PSW. */
-static bool is_program_counter(const char *text, size_t n)
-{
-	return starts(text, n, "RIP:") || starts(text, n, "pc : ") || starts(text, n, "NIP [") || starts(text, n, "epc : ") ||
-	       starts(text, n, "Krnl PSW") || starts(text, n, "PC is at") || starts(text, n, "EIP:") || starts(text, n, "pc: ");
-}
-
 static void collect(struct report *r, const char *text, size_t n)
 {
 	struct log_symbol sym;
@@ -294,7 +287,7 @@ static void collect(struct report *r, const char *text, size_t n)
 		return;
 	if (starts(text, n, "lr : ") || starts(text, n, "LR [") || starts(text, n, "LR is at") || starts(text, n, " ra : "))
 		return; /* where it would have returned to: often a leftover */
-	if (!is_program_counter(text, n) && r->phase != REPORT_HEAD)
+	if (!log_line_is_program_counter(text, n) && r->phase != REPORT_HEAD)
 		r->finding->n_stack_lines++;
 	if (r->phase != REPORT_TAIL)
 		add_function(r, &sym);
@@ -338,7 +331,21 @@ enum report_step report_body(struct report *r, const struct log_line *l, const c
 	return is_end(r, l->text, l->len) ? REPORT_ENDED : REPORT_GOES_ON;
 }
 
-/* The line as a title: without what changes from run to run at its end. */
+/* "func+0x12/0x34" becomes "func": where in a function is no part of a title. */
+static void strip_offsets(char *text)
+{
+	char *p = text;
+
+	while ((p = strstr(p, "+0x"))) {
+		char *end = p + 3;
+
+		while (isxdigit((unsigned char)*end) || (*end == '/' && end[1] == '0') || (*end == 'x' && end[-1] == '0'))
+			end++;
+		memmove(p, end, strlen(end) + 1);
+	}
+}
+
+/* The line as a title: without the words that every line of its kind has. */
 static void title_from_head(const struct report *r, char *title, size_t size)
 {
 	const char *head = r->head;
@@ -349,7 +356,7 @@ static void title_from_head(const struct report *r, char *title, size_t size)
 	else if (str_starts(head, "Kernel panic - not syncing: "))
 		head += strlen("Kernel panic - not syncing: ");
 	title[0] = '\0';
-	put(title, size, "%s%s", head != r->head ? "panic: " : "", head);
+	put(title, size, "%s", head);
 	p = strstr(title, " ]---");
 	if (p)
 		*p = '\0';
@@ -357,6 +364,7 @@ static void title_from_head(const struct report *r, char *title, size_t size)
 	p = strstr(title, " in ");
 	if (p && r->finding->function[0] && strstr(p, "+0x"))
 		*p = '\0';
+	strip_offsets(title);
 }
 
 /* Without functions: the words of the title, numbers taken out. */

@@ -218,6 +218,7 @@ const struct crash_pattern crash_patterns[] = {
 
 /* --- BUG() and corrupted data */
 { "list_add corruption", NULL, BUG, 9, 0, NULL },						/* lib/list_debug.c */
+{ "list_add double add", NULL, BUG, 9, 0, NULL },
 { "list_del corruption", NULL, BUG, 9, 0, NULL },
 { "slab: ", "double free detected", BUG, 9, 0, NULL },
 { "refcount_t: ", NULL, BUG, 9, 0, NULL },							/* lib/refcount.c */

@@ -196,3 +196,11 @@ int profile_list(const struct profile_dirs *dirs, struct profile **ret, size_t *
 /* One by name. ERROR_USAGE with the nearest name. */
 int profile_load(const struct profile_dirs *dirs, const char *name, struct profile *ret, struct error *err);
 void profile_clear(struct profile *p);
+
+struct option_row; /* spec/options.h */
+
+/*
+ * The sections of profile.conf and their keys, for the manual and tests: the
+ * index-th section's rows (*ret_n 0 when any key is taken); NULL: no more.
+ */
+const struct option_row *profile_section_keys(size_t index, const char **ret_name, size_t *ret_n);

@@ -33,6 +33,7 @@
 
 #define PROBE_FORMAT 1		/* of the cache file; bump when a field is added */
 #define PROBE_TIMEOUT_MS 20000	/* a cold disk, an oversubscribed host */
+#define CPUID_INVARIANT_TSC (1u << 8) /* leaf 0x80000007, edx */
 #define CPUID_VMX (1u << 5) /* leaf 1, ecx */
 #define CPUID_SVM (1u << 2) /* leaf 0x80000001, ecx */
 #define MEMO_FILE "kvm-hangs"
@@ -267,8 +268,8 @@ static int ask_qemu(const struct arch *arch, const char *binary, struct vmm_caps
 	char words[512] = "";
 	struct probe probe = { .caps = c, .arch = arch };
 	const struct qmp_callbacks cb = { .greeting = on_greeting, .closed = on_closed, .ctx = &probe };
-	/* tcg is in every build; the qtest accelerator is a module that packages may lack. */
-	const char *const argv[] = { binary, "-machine", "none", "-accel", "tcg", "-nodefaults", "-no-user-config",
+	/* The second accelerator is for builds without the translator. */
+	const char *const argv[] = { binary, "-machine", "none", "-accel", "tcg", "-accel", "kvm", "-nodefaults", "-no-user-config",
 				     "-display", "none", "-chardev", "socket,id=qmp,fd=3", "-mon", "chardev=qmp,mode=control", NULL };
 	pid_t pid;
 
@@ -322,6 +323,83 @@ static bool kvm_has_tsc_deadline(void)
 	return fd >= 0 && ioctl(fd, check_extension, 72L) > 0;
 }
 
+/* ---- The host's TSC ---- */
+
+/* Appends nothing when it can not be told. */
+static void boot_id(struct str *out)
+{
+	if (fs_read("/proc/sys/kernel/random/boot_id", 64, out, NULL) < 0)
+		str_truncate(out, 0);
+	while (out->len && out->p[out->len - 1] == '\n')
+		str_truncate(out, out->len - 1);
+}
+
+#if defined(__x86_64__)
+
+#define TSC_MEASURE_NS 20000000u /* 20 ms: the ends are known to some 50 ns, so 3 ppm */
+
+/* Both clocks at one moment: of several tries the one with the smallest gap around it. */
+static void read_clocks(uint64_t *ret_tsc, uint64_t *ret_ns)
+{
+	uint64_t best = UINT64_MAX;
+
+	for (int i = 0; i < 8; i++) {
+		uint64_t before = __builtin_ia32_rdtsc();
+		uint64_t ns = loop_now_ns();
+		uint64_t after = __builtin_ia32_rdtsc();
+
+		if (after - before < best) {
+			best = after - before;
+			*ret_tsc = before + (after - before) / 2;
+			*ret_ns = ns;
+		}
+	}
+}
+
+static uint32_t measure_tsc_khz(void)
+{
+	unsigned a, b, c, d;
+	uint64_t tsc0 = 0, tsc1 = 0, ns0 = 0, ns1 = 0;
+
+	/* A TSC that changes its pace is not passed on as it is. */
+	if (!__get_cpuid(0x80000007, &a, &b, &c, &d) || !(d & CPUID_INVARIANT_TSC))
+		return 0;
+	read_clocks(&tsc0, &ns0);
+	do
+		read_clocks(&tsc1, &ns1);
+	while (ns1 - ns0 < TSC_MEASURE_NS);
+	/* To 100 kHz: the same on every boot of this host, as the number becomes part of template keys. */
+	return (uint32_t)(((tsc1 - tsc0) * 10000 + (ns1 - ns0) / 2) / (ns1 - ns0) * 100);
+}
+
+#else
+
+static uint32_t measure_tsc_khz(void)
+{
+	return 0; /* other hosts' emulated TSC is not of a pace that we know */
+}
+
+#endif
+
+/* Measured once per boot of the host, as a VM that quiz runs in may move. */
+static uint32_t tsc_khz(const char *cache_dir)
+{
+	_cleanup_free_ char *path = mem_printf("%s/probes/tsc", cache_dir);
+	_cleanup_str_ struct str text = STR_INIT;
+	_cleanup_str_ struct str boot = STR_INIT;
+	unsigned khz;
+
+	boot_id(&boot);
+	if (boot.len && fs_read(path, 256, &text, NULL) == 0 && str_starts(str_cstr(&text), str_cstr(&boot)) &&
+	    sscanf(text.p + boot.len, " %u", &khz) == 1)
+		return khz;
+	khz = measure_tsc_khz();
+	str_addf(&boot, " %u\n", khz);
+	if (fs_mkdir_parents(path, NULL) == 0)
+		fs_write_atomic(path, str_cstr(&boot), boot.len, 0644, false, NULL);
+	return khz;
+}
+
 int vmm_probe(const struct arch *arch, const char *binary, const char *cache_dir, struct vmm_caps *ret, struct error *err)
 {
 	_cleanup_free_ char *found = binary && strchr(binary, '/') ? mem_strdup(binary)
@@ -352,6 +430,8 @@ int vmm_probe(const struct arch *arch, const char *binary, const char *cache_dir
 	c.identity = identity_of(path, stamp, c.version);
 	if (c.has_kvm && arch->has_microvm)
 		c.has_tsc_deadline = kvm_has_tsc_deadline();
+	if (str_eq(arch->name, "x86_64"))
+		c.tsc_khz = tsc_khz(cache_dir);
 	*ret = c;
 	return 0;
 }
@@ -382,10 +462,9 @@ static char *memo_line(const struct vmm_caps *caps)
 	_cleanup_str_ struct str boot = STR_INIT;
 	struct utsname u;
 
-	if (fs_read("/proc/sys/kernel/random/boot_id", 64, &boot, NULL) < 0 || uname(&u) < 0)
-		return mem_printf("unknown %s", caps->identity);
-	while (boot.len && boot.p[boot.len - 1] == '\n')
-		str_truncate(&boot, boot.len - 1);
+	boot_id(&boot);
+	if (uname(&u) < 0)
+		u.release[0] = '\0';
 	return mem_printf("%s %s %s", str_cstr(&boot), u.release, caps->identity);
 }
 

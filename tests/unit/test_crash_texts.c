@@ -193,7 +193,7 @@ static const struct text texts[] = {
 	  "Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\n---[ end Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0) ]---\n" },
 	{ "no init", FINDING_CLASS_BOOT_FAILURE, 123, NULL, NULL, "Kernel panic - not syncing: No working init found.  Try passing init= option to kernel.\n" },
 	{ "init died", FINDING_CLASS_PANIC, 122, NULL, NULL, "Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000300\n" },
-	{ "only the end of a panic", FINDING_CLASS_PANIC, 122, "panic: stack is gone", NULL, "---[ end Kernel panic - not syncing: stack is gone ]---\n" },
+	{ "only the end of a panic", FINDING_CLASS_PANIC, 122, "stack is gone", NULL, "---[ end Kernel panic - not syncing: stack is gone ]---\n" },
 	{ "double fault", FINDING_CLASS_PANIC, 122, NULL, NULL, "traps: PANIC: double fault, error_code: 0x0\ndouble fault: 0000 [#1] PREEMPT SMP\nRIP: 0010:culprit+0x1/0x2\n" },
 	{ "module of another kernel", FINDING_CLASS_MODULE_MISMATCH, 0, NULL, NULL, "zfs: disagrees about version of symbol module_layout\n" },
 	{ "version magic", FINDING_CLASS_MODULE_MISMATCH, 0, NULL, NULL, "spl: version magic '6.1.0 SMP mod_unload ' should be '6.1.1 SMP mod_unload '\n" },

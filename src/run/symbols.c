@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * libdwfl gives each file addresses of its own and applies the relocations
+ * of a module's debug sections; symbols are looked up by name and size in its
+ * symbol table, and what is at symbol + offset comes from the debug
+ * information: the line, and the scopes around it, of which the inlined ones
+ * are frames that the kernel's unwinder can not know.
+ *
+ * A name can belong to several functions (every file may have its static
+ * init()); the size in the log tells them apart, and a size that fits none tells
+ * that the file is of another build. A wrong source line would be worse than none.
+ */
+
+#include "run/symbols.h"
+
+#include <dwarf.h>
+#include <elfutils/libdw.h>
+#include <elfutils/libdwfl.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sys/fs.h"
+
+#define SOURCE_MAX (8 * 1024 * 1024)
+
+struct symbol {
+	const char *name; /* borrowed from the file */
+	uint64_t address, size;
+};
+
+struct symbol_file {
+	char *module, *path; /* owned */
+	bool is_open;
+	Dwfl *dwfl;
+	Dwfl_Module *mod;
+	bool has_debug;
+	struct symbol *symbols; /* owned, sorted by name */
+	size_t n_symbols;
+};
+
+struct source {
+	char *path;	 /* owned */
+	struct str text; /* empty: can not be read */
+};
+
+struct symbols {
+	struct symbol_file *files;
+	size_t n_files;
+	struct source *sources;
+	size_t n_sources;
+};
+
+static int no_debuginfo(Dwfl_Module *mod, void **data, const char *name, Dwarf_Addr base, const char *file, const char *link,
+			GElf_Word crc, char **ret)
+{
+	return -1;
+}
+
+static int no_elf(Dwfl_Module *mod, void **data, const char *name, Dwarf_Addr base, char **file, Elf **elf)
+{
+	return -1;
+}
+
+static const Dwfl_Callbacks callbacks = {
+	.find_elf = no_elf,
+	.find_debuginfo = no_debuginfo,
+	.section_address = dwfl_offline_section_address,
+};
+
+struct symbols *symbols_new(void)
+{
+	return mem_alloc(sizeof(struct symbols));
+}
+
+void symbols_free(struct symbols *s)
+{
+	if (!s)
+		return;
+	for (size_t i = 0; i < s->n_files; i++) {
+		if (s->files[i].dwfl)
+			dwfl_end(s->files[i].dwfl);
+		free(s->files[i].module);
+		free(s->files[i].path);
+		free(s->files[i].symbols);
+	}
+	for (size_t i = 0; i < s->n_sources; i++) {
+		free(s->sources[i].path);
+		str_clear(&s->sources[i].text);
+	}
+	free(s->files);
+	free(s->sources);
+	free(s);
+}
+
+void symbols_add(struct symbols *s, const char *module, const char *path)
+{
+	struct symbol_file *f = VEC_PUSH(s->files, s->n_files);
+
+	f->module = mem_strdup(module);
+	f->path = mem_strdup(path);
+}
+
+bool symbols_knows(const struct symbols *s, const char *module)
+{
+	for (size_t i = 0; i < s->n_files; i++)
+		if (str_eq(s->files[i].module, module))
+			return true;
+	return false;
+}
+
+void symbol_frames_clear(struct symbol_frames *f)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		free(f->v[i].function);
+		free(f->v[i].file);
+		free(f->v[i].path);
+	}
+	free(f->v);
+	*f = (struct symbol_frames){ 0 };
+}
+
+static int compare_symbols(const void *a, const void *b)
+{
+	const struct symbol *x = a, *y = b;
+	int c = strcmp(x->name, y->name);
+
+	return c ? c : x->address < y->address ? -1 : x->address > y->address;
+}
+
+static void read_symbols(struct symbol_file *f)
+{
+	int n = dwfl_module_getsymtab(f->mod);
+
+	if (n <= 0)
+		return;
+	f->symbols = mem_alloc((size_t)n * sizeof(*f->symbols));
+	for (int i = 1; i < n; i++) {
+		GElf_Sym sym;
+		GElf_Addr address;
+		const char *name = dwfl_module_getsym_info(f->mod, i, &sym, &address, NULL, NULL, NULL);
+
+		if (!name || !*name || GELF_ST_TYPE(sym.st_info) == STT_FILE || GELF_ST_TYPE(sym.st_info) == STT_SECTION ||
+		    sym.st_shndx == SHN_UNDEF)
+			continue;
+		f->symbols[f->n_symbols++] = (struct symbol){ name, address, sym.st_size };
+	}
+	qsort(f->symbols, f->n_symbols, sizeof(*f->symbols), compare_symbols);
+}
+
+static void open_file(struct symbol_file *f)
+{
+	Dwarf_Addr bias;
+
+	f->is_open = true;
+	f->dwfl = dwfl_begin(&callbacks);
+	if (!f->dwfl)
+		return;
+	dwfl_report_begin(f->dwfl);
+	f->mod = dwfl_report_offline(f->dwfl, "", f->path, -1);
+	dwfl_report_end(f->dwfl, NULL, NULL);
+	if (!f->mod)
+		return;
+	f->has_debug = dwfl_module_getdwarf(f->mod, &bias) != NULL;
+	if (f->has_debug)
+		read_symbols(f);
+}
+
+/* The module's file with debug information; else any file of it; else NULL. */
+static struct symbol_file *find_file(struct symbols *s, const char *module)
+{
+	struct symbol_file *any = NULL;
+
+	for (size_t i = 0; i < s->n_files; i++) {
+		struct symbol_file *f = &s->files[i];
+
+		if (!str_eq(f->module, module))
+			continue;
+		if (!f->is_open)
+			open_file(f);
+		if (f->has_debug)
+			return f;
+		any = f;
+	}
+	return any;
+}
+
+const char *symbols_file(const struct symbols *s, const char *module)
+{
+	for (size_t i = 0; i < s->n_files; i++)
+		if (str_eq(s->files[i].module, module) && s->files[i].has_debug)
+			return s->files[i].path;
+	return NULL;
+}
+
+static const struct symbol *find_symbol(const struct symbol_file *f, const char *name, uint64_t size)
+{
+	size_t lo = 0, hi = f->n_symbols;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (strcmp(f->symbols[mid].name, name) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (; lo < f->n_symbols && strcmp(f->symbols[lo].name, name) == 0; lo++)
+		/* The kernel's size reaches to the next symbol: padding is part of it. */
+		if (f->symbols[lo].size <= size && size - f->symbols[lo].size < 64)
+			return &f->symbols[lo];
+	return NULL;
+}
+
+/* ---- source files */
+
+/* The path as people know it: without the folder that the build ran in. */
+static char *short_path(const char *path, const char *comp_dir)
+{
+	size_t n = comp_dir ? strlen(comp_dir) : 0;
+
+	if (n && strncmp(path, comp_dir, n) == 0 && path[n] == '/')
+		path += n + 1;
+	while (str_starts(path, "./"))
+		path += 2;
+	return mem_strdup(path);
+}
+
+static void add_frame(struct symbol_frames *ret, const char *function, const char *path, int line, const char *comp_dir, bool is_inlined)
+{
+	struct symbol_frame *f = VEC_PUSH(ret->v, ret->n);
+
+	f->function = mem_strdup(function ? function : "?");
+	f->is_inlined = is_inlined;
+	if (!path)
+		return;
+	f->line = line > 0 ? (unsigned)line : 0;
+	f->file = short_path(path, comp_dir);
+	if (path[0] == '/')
+		f->path = mem_strdup(path);
+	else if (comp_dir)
+		f->path = fs_join(comp_dir, path);
+	if (f->path && access(f->path, R_OK) < 0) {
+		free(f->path);
+		f->path = NULL;
+	}
+}
+
+char *symbols_source_line(struct symbols *s, const char *path, unsigned line)
+{
+	struct source *src = NULL;
+	const char *p, *nl;
+
+	for (size_t i = 0; i < s->n_sources && !src; i++)
+		if (strcmp(s->sources[i].path, path) == 0)
+			src = &s->sources[i];
+	if (!src) {
+		src = VEC_PUSH(s->sources, s->n_sources);
+		src->path = mem_strdup(path);
+		fs_read(path, SOURCE_MAX, &src->text, NULL);
+	}
+	p = str_cstr(&src->text);
+	for (unsigned i = 1; i < line && p; i++) {
+		p = strchr(p, '\n');
+		p = p ? p + 1 : NULL;
+	}
+	if (!line || !p || !*p)
+		return NULL;
+	p += strspn(p, " \t");
+	nl = strchr(p, '\n');
+	return mem_strndup(p, nl ? (size_t)(nl - p) : strlen(p));
+}
+
+/* ---- debug information */
+
+static const char *attr_string(Dwarf_Die *die, unsigned at)
+{
+	Dwarf_Attribute attr;
+
+	return dwarf_attr_integrate(die, at, &attr) ? dwarf_formstring(&attr) : NULL;
+}
+
+static const char *call_site(Dwarf_Die *cu, Dwarf_Die *die, int *ret_line)
+{
+	Dwarf_Attribute attr;
+	Dwarf_Word file = 0, line = 0;
+	Dwarf_Files *files;
+	size_t n_files;
+
+	if (dwarf_attr(die, DW_AT_call_line, &attr))
+		dwarf_formudata(&attr, &line);
+	*ret_line = (int)line;
+	if (!dwarf_attr(die, DW_AT_call_file, &attr) || dwarf_formudata(&attr, &file) < 0 || dwarf_getsrcfiles(cu, &files, &n_files) < 0 ||
+	    file >= n_files)
+		return NULL;
+	return dwarf_filesrc(files, file, NULL, NULL);
+}
+
+static void resolve_at(struct symbol_file *f, const char *name, uint64_t address, struct symbol_frames *ret)
+{
+	Dwarf_Addr bias = 0;
+	Dwarf_Die *cu = dwfl_module_addrdie(f->mod, address, &bias), *scopes = NULL;
+	const char *path = NULL, *comp_dir;
+	Dwarf_Line *at;
+	int line = 0, n;
+
+	if (!cu)
+		return;
+	comp_dir = attr_string(cu, DW_AT_comp_dir);
+	at = dwarf_getsrc_die(cu, address - bias);
+	if (at) {
+		path = dwarf_linesrc(at, NULL, NULL);
+		dwarf_lineno(at, &line);
+	}
+	n = dwarf_getscopes(cu, address - bias, &scopes);
+	for (int i = 0; i < n; i++) {
+		int tag = dwarf_tag(&scopes[i]);
+
+		if (tag == DW_TAG_subprogram)
+			break;
+		if (tag != DW_TAG_inlined_subroutine)
+			continue;
+		add_frame(ret, dwarf_diename(&scopes[i]), path, line, comp_dir, true);
+		path = call_site(cu, &scopes[i], &line);
+	}
+	free(scopes);
+	add_frame(ret, name, path, line, comp_dir, false);
+}
+
+enum symbols_result symbols_resolve(struct symbols *s, const char *module, const char *name, uint64_t offset, uint64_t size,
+				    bool is_return, struct symbol_frames *ret)
+{
+	struct symbol_file *f = find_file(s, module);
+	const struct symbol *sym;
+	uint64_t address;
+
+	*ret = (struct symbol_frames){ 0 };
+	if (!f)
+		return SYMBOLS_NO_FILE;
+	if (!f->has_debug)
+		return SYMBOLS_NO_DEBUG;
+	sym = find_symbol(f, name, size);
+	if (!sym)
+		return SYMBOLS_OTHER_BUILD;
+	address = sym->address + offset;
+	if (is_return && offset)
+		address--;
+	resolve_at(f, name, address, ret);
+	return ret->n ? SYMBOLS_FOUND : SYMBOLS_NO_DEBUG;
+}
