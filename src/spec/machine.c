@@ -71,7 +71,7 @@ void machine_describe(const struct machine *m, struct str *out)
 	add(out, "cpu", cpu_model(m));
 	str_addf(out, "cpus=%u\n", m->n_cpus);
 	str_addf(out, "memory=%llu\n", (unsigned long long)m->memory_bytes);
-	str_addf(out, "devices=%s%s%s\n", m->has_acpi ? "acpi " : "", m->has_pvpanic ? "pvpanic " : "",
+	str_addf(out, "devices=%s%s%s\n", m->type == MACHINE_MICROVM && m->has_acpi ? "acpi " : "", m->has_pvpanic ? "pvpanic " : "",
 		 m->has_vmcoreinfo ? "vmcoreinfo" : "");
 	add(out, "kernel", or_empty(m->kernel_key));
 	add(out, "initrd", or_empty(m->initrd_key));
