@@ -10,6 +10,7 @@
 
 static const struct command *const table[] = {
 	&cmd_kernel,
+	&cmd_root,
 	NULL,
 };
 

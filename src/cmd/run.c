@@ -2,27 +2,13 @@
 /* quiz [run] [options] [--] [program [argument...]] */
 
 #include <stdio.h>
-#include <string.h>
 
 #include "cmd/commands.h"
 #include "run/run.h"
-#include "spec/status.h"
 
 static void print(const char *text)
 {
 	fputs(text, stderr);
-}
-
-/* The guest does not have the program: was a command meant? */
-static void hint_command(const struct runspec *rs)
-{
-	const char *program = rs->argv.n ? rs->argv.v[0] : NULL;
-
-	for (const struct command *const *c = quiz_commands; program && !rs->quiet && *c; c++)
-		if (!(*c)->is_hidden && str_distance(program, (*c)->name) <= 1 + (strlen(program) > 4)) {
-			fprintf(stderr, "hint: did you mean the command: quiz %s?\n", (*c)->name);
-			return;
-		}
 }
 
 static int run_main(int argc, char **argv, struct error *err)
@@ -42,11 +28,7 @@ static int run_main(int argc, char **argv, struct error *err)
 		fputs(str_cstr(&text), stdout);
 		return 0;
 	}
-	if (run_execute(&req, print, &status, err) < 0)
-		return -1;
-	if (status == STATUS_NOTFOUND)
-		hint_command(&ctx.defaults);
-	return status;
+	return run_execute(&req, print, &status, err) < 0 ? -1 : status;
 }
 
 const struct command cmd_run = {

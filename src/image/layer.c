@@ -153,7 +153,7 @@ static bool look_up(const char *path, const char *fstype, struct layer_image *re
 /* Builds the image of the sources as they are now into tmp. */
 static int build(const struct layer_source *sources, size_t n, const char *fstype, const char *tmp, struct error *err)
 {
-	static const struct layer_pack_options opt = { .usr_merge = true };
+	static const struct layer_pack_options opt = { .keep_owners = false };
 	_cleanup_(cleanup_tree_free) struct tree_node *top = tree_new();
 	uint64_t bytes;
 

@@ -157,10 +157,9 @@ static char *read_link(int dir_fd, const char *name, const struct stat *st)
 static int pack_entry(void *ctx, const char *path, int dir_fd, const char *name, const struct stat *st, struct error *err)
 {
 	struct pack *p = ctx;
-	_cleanup_free_ char *logical = mem_printf("%s%s%s", p->guest, *path ? "/" : "", path);
-	_cleanup_free_ char *merged = p->opt->usr_merge ? tree_usr_merged(logical) : mem_strdup(logical);
+	_cleanup_free_ char *at = mem_printf("%s%s%s", p->guest, *path ? "/" : "", path);
+	_cleanup_free_ char *merged = tree_usr_merged(at);
 	_cleanup_free_ char *target = NULL;
-	const char *rel = merged + strspn(merged, "/");
 	uint32_t mode = st->st_mode;
 	struct tree_node *n;
 
@@ -170,30 +169,24 @@ static int pack_entry(void *ctx, const char *path, int dir_fd, const char *name,
 		target = read_link(dir_fd, name, st);
 		if (!target)
 			return error_set(err, ERROR_BUSY, "cannot read link '%s/%s': it went away meanwhile", p->host, path);
-		if (p->opt->usr_merge) {
-			_cleanup_free_ char *plain = take_ptr(target);
-			const char *t = plain + strspn(plain, "/");
-			const char *from = logical + strspn(logical, "/");
-
-			/* The source is merged-usr itself: /lib -> usr/lib. */
-			if (!strchr(from, '/') && !str_eq(from, rel) && str_eq(t, rel))
-				return 0;
-			target = tree_usr_merged_target(from, plain);
-		}
 	}
-	n = S_ISDIR(mode) ? tree_find(p->top, rel) : NULL;
-	if (n && S_ISDIR(n->mode) && !*path && p->opt->usr_merge)
-		return 0; /* the mount point of a source: what is there stays as it is */
-	n = tree_put(p->top, rel, S_ISDIR(mode) ? standard_mode(rel, mode) : mode, err);
-	if (!n)
+	/* The mount point of a source: what is there already stays as it is. */
+	n = S_ISDIR(mode) && !*path ? tree_find(p->top, merged) : NULL;
+	if (n && S_ISDIR(n->mode) && !p->opt->keep_owners)
+		return 0;
+	if (S_ISDIR(mode) && !p->opt->keep_owners)
+		mode = standard_mode(merged, mode);
+	if (tree_put_usr_merged(p->top, at, mode, target, &n, err) < 0)
 		return -1;
-	if (p->opt->keep_owners) {
+	if (!n)
+		return 0;
+	/* What an ordinary user unpacked belongs to that user: in the machine it is root's. */
+	if (p->opt->keep_owners && st->st_uid != geteuid())
 		n->uid = st->st_uid;
+	if (p->opt->keep_owners && st->st_gid != getegid())
 		n->gid = st->st_gid;
-	}
 	n->mtime = st->st_mtim.tv_sec;
 	n->mtime_nsec = (uint32_t)st->st_mtim.tv_nsec;
-	n->target = take_ptr(target);
 	if (S_ISREG(mode)) {
 		n->size = (uint64_t)st->st_size;
 		n->source = *path ? fs_join(p->host, path) : mem_strdup(p->host);
@@ -214,5 +207,5 @@ int layer_pack(struct tree_node *top, const char *host, const char *guest, const
 		return -1;
 	while (len && at[len - 1] == '/')
 		at[--len] = '\0';
-	return layer_walk(real, pack_entry, &(struct pack){ top, real, at, opt }, err);
+	return layer_walk(real, pack_entry, &(struct pack){ top, real, at + strspn(at, "/"), opt }, err);
 }

@@ -6,6 +6,7 @@
  * tree of an image. Internal to layer*.c and the root helper.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
@@ -25,10 +26,9 @@ typedef int layer_walk_fn(void *ctx, const char *path, int dir_fd, const char *n
 int layer_walk(const char *host, layer_walk_fn *fn, void *ctx, struct error *err);
 
 struct layer_pack_options {
-	bool keep_owners;  /* else everything becomes root's */
-	bool usr_merge;	   /* see tree_usr_merged() */
+	bool keep_owners; /* and modes: the tree is a root of a system; else everything becomes root's */
 };
 
-/* Puts a host folder or file into the tree at `guest`. Files keep node->source; nothing is read yet. */
+/* Puts a host folder or file into the tree at `guest`, in the merged-usr layout. Files keep node->source; nothing is read yet. */
 int layer_pack(struct tree_node *top, const char *host, const char *guest, const struct layer_pack_options *opt,
 	       struct error *err);

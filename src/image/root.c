@@ -202,9 +202,16 @@ bool root_has_package(const struct root *r, const char *package)
 {
 	size_t len = strlen(package);
 
-	for (size_t i = 0; i < r->packages.n; i++)
-		if (strncmp(r->packages.v[i], package, len) == 0 && (r->packages.v[i][len] == ' ' || !r->packages.v[i][len]))
+	for (size_t i = 0; i < r->packages.n; i++) {
+		const char *rest = r->packages.v[i] + len;
+
+		if (strncmp(r->packages.v[i], package, len) != 0)
+			continue;
+		if (str_starts(rest, "t64"))
+			rest += 3;
+		if (!*rest || *rest == ' ')
 			return true;
+	}
 	return r->packages.n == 0;
 }
 
@@ -390,6 +397,18 @@ int root_remove(const struct root *r, uint64_t *ret_bytes, struct error *err)
 	if (unlink(manifest) < 0)
 		return error_sys(err, errno, "remove '%s'", manifest);
 	return fs_remove_tree(r->dir, ret_bytes, err);
+}
+
+int root_remove_damaged(const struct paths *p, const char *id, uint64_t *ret_bytes, struct error *err)
+{
+	_cleanup_free_ char *store = root_store_path(p);
+	_cleanup_free_ char *dir = fs_join(store, id);
+
+	if (!root_is_valid_id(id) || !fs_is_dir(dir)) {
+		error_set(err, ERROR_MISSING, "cannot remove root '%s': there is none of that id", id);
+		return error_hint(err, "quiz root list");
+	}
+	return fs_remove_tree(dir, ret_bytes, err);
 }
 
 char *root_image_path(const struct root *r)

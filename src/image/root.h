@@ -25,7 +25,7 @@ struct root_set {
 	const char *name;
 	const char *summary;  /* for `quiz help` and tables */
 	const char *based_on; /* set whose packages it has too, or NULL */
-	const char *packages; /* space separated; "a|b": the first that the suite has */
+	const char *packages; /* space separated */
 };
 
 /* The sets, poorest first; the order is also that in which defaults are chosen. */
@@ -49,7 +49,7 @@ void root_list_clear(struct root_list *list);
 /*
  * The root that a name means; pure. An id exactly; else a set's name: its
  * newest; else a suite's name. name NULL: the first by set and age that has
- * `packages` (may be NULL), so a small root is taken when it is enough. A
+ * `packages` (may be NULL; "a|b" is either), so a small root is taken when it is enough. A
  * named root that lacks packages is ERROR_MISSING too. Borrowed from the
  * list; NULL with a hint that says what to build.
  */
@@ -60,7 +60,7 @@ const struct root *root_select(const struct root_list *list, const char *arch, c
 int root_find(const struct paths *p, const char *arch, const char *name, const char *config_default,
 	      const struct strv *packages, struct root *ret, struct error *err);
 
-/* True when the package is in it. A root whose packages are unknown (an added one) has everything, as far as we know. */
+/* True when the package is in it; "libssl3" also as libssl3t64, its name since 64-bit time. A root whose packages are unknown (an added one) has everything, as far as we know. */
 bool root_has_package(const struct root *r, const char *package);
 
 /* Keeps the root from being removed while the descriptor is open. -1: ERROR_MISSING when it just went away. */
@@ -68,6 +68,9 @@ int root_lock_shared(const struct root *r, struct error *err);
 
 /* Removes it. ERROR_BUSY when a run uses it. ret_bytes: space given back. */
 int root_remove(const struct root *r, uint64_t *ret_bytes, struct error *err);
+
+/* Removes the folder of a root that root_list() could not read. ERROR_MISSING when there is none. */
+int root_remove_damaged(const struct paths *p, const char *id, uint64_t *ret_bytes, struct error *err);
 
 /* Path of the image file. Caller frees. */
 char *root_image_path(const struct root *r);

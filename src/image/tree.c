@@ -208,28 +208,31 @@ char *tree_usr_merged(const char *path)
 	return mem_printf("%s%s", is_merged_name(name, len) ? "usr/" : "", name);
 }
 
-char *tree_usr_merged_target(const char *path, const char *target)
+/*
+ * Where a link's target lies, by the text of both alone: "a/b" + "../c" is
+ * "c". *ret_climbed: it went through the top. Caller frees.
+ */
+static char *resolve_text(const char *path, const char *target, bool *ret_climbed)
 {
 	_cleanup_strv_ struct strv at = STRV_INIT;
-	_cleanup_str_ struct str out = STR_INIT;
-	const char *name, *p = path;
-	size_t len, depth;
-	bool climbed = false;
+	struct str out = STR_INIT;
+	const char *name, *p;
+	size_t len, depth = 0;
 
-	if (*target == '/' || !next_component(&p, &name, &len) || !is_merged_name(name, len))
-		return mem_strdup(target);
-	/* Walk from the folder of the link as it was; the text alone decides, as in a path that nobody resolved. */
-	strv_split(&at, path, "/");
-	depth = at.n ? at.n - 1 : 0;
+	*ret_climbed = *target == '/';
+	if (*target != '/') {
+		strv_split(&at, path, "/");
+		depth = at.n ? at.n - 1 : 0;
+	}
+	/* at.v[0..depth) is a stack; what lies beyond is left from earlier and overwritten. */
 	for (p = target; next_component(&p, &name, &len);) {
 		if (is_dotdot(name, len)) {
 			if (depth)
 				depth--;
 			if (!depth)
-				climbed = true;
+				*ret_climbed = true;
 			continue;
 		}
-		/* Overwrites what the walk left: the array is a stack of `depth` names. */
 		if (depth < at.n) {
 			free(at.v[depth]);
 			at.v[depth] = mem_strndup(name, len);
@@ -238,9 +241,48 @@ char *tree_usr_merged_target(const char *path, const char *target)
 		}
 		depth++;
 	}
-	if (!climbed)
-		return mem_strdup(target);
 	for (size_t i = 0; i < depth; i++)
-		str_addf(&out, "/%s", at.v[i]);
-	return depth ? str_take(&out) : mem_strdup("/");
+		str_addf(&out, "%s%s", i ? "/" : "", at.v[i]);
+	return str_take(&out);
+}
+
+char *tree_usr_merged_target(const char *path, const char *target)
+{
+	_cleanup_free_ char *to = NULL;
+	const char *name, *p = path;
+	bool climbed;
+	size_t len;
+
+	if (*target == '/' || !next_component(&p, &name, &len) || !is_merged_name(name, len))
+		return mem_strdup(target);
+	to = resolve_text(path, target, &climbed);
+	return climbed ? mem_printf("/%s", to) : mem_strdup(target);
+}
+
+int tree_put_usr_merged(struct tree_node *top, const char *path, uint32_t mode, const char *target,
+			struct tree_node **ret, struct error *err)
+{
+	_cleanup_free_ char *merged = tree_usr_merged(path);
+
+	*ret = NULL;
+	if (target) {
+		const char *from = path + strspn(path, "/");
+		_cleanup_free_ char *to = NULL;
+		_cleanup_free_ char *to_merged = NULL;
+		bool climbed;
+
+		if (!strchr(from, '/') && is_merged_name(from, strlen(from)))
+			return 0;
+		to = resolve_text(from, target, &climbed);
+		to_merged = tree_usr_merged(to);
+		if (str_eq(to_merged, merged))
+			return 0;
+		*ret = tree_put(top, merged, mode, err);
+		if (!*ret)
+			return -1;
+		(*ret)->target = tree_usr_merged_target(from, target);
+		return 0;
+	}
+	*ret = tree_put(top, merged, mode, err);
+	return *ret ? 0 : -1;
 }

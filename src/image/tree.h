@@ -83,3 +83,12 @@ char *tree_usr_merged(const char *path);
  * becomes absolute. Caller frees.
  */
 char *tree_usr_merged_target(const char *path, const char *target);
+
+/*
+ * tree_put() in the merged-usr layout. `target` is a symbolic link's, else
+ * NULL; the node takes what it becomes. *ret is NULL for what has no place in
+ * that layout: a top-level link like /lib -> usr/lib, and a link that would
+ * now point at itself.
+ */
+int tree_put_usr_merged(struct tree_node *top, const char *path, uint32_t mode, const char *target,
+			struct tree_node **ret, struct error *err);

@@ -344,6 +344,51 @@ int proc_run(const char *const *argv, struct str *ret_out, struct error *err)
 	return proc_run_spec(&spec, ret_out, err);
 }
 
+/* ---- signals for a program that must end in order ---- */
+
+static volatile sig_atomic_t passed_signal;
+static volatile pid_t passed_to;
+
+static const int passed_signals[] = { SIGINT, SIGTERM, SIGHUP };
+
+static void pass_signal(int signo)
+{
+	int saved = errno;
+
+	passed_signal = signo;
+	if (passed_to > 0)
+		kill(-passed_to, SIGTERM);
+	errno = saved;
+}
+
+static void pass_begin(struct sigaction *old)
+{
+	struct sigaction sa = { .sa_handler = pass_signal };
+
+	passed_signal = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(passed_signals); i++)
+		sigaction(passed_signals[i], &sa, &old[i]);
+}
+
+static void pass_to(pid_t pid)
+{
+	passed_to = pid;
+	if (passed_signal) /* it came before there was anybody to pass it to */
+		kill(-pid, SIGTERM);
+}
+
+static void pass_end(const struct sigaction *old)
+{
+	passed_to = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(passed_signals); i++)
+		sigaction(passed_signals[i], &old[i], NULL);
+}
+
+int proc_passed_signal(void)
+{
+	return passed_signal;
+}
+
 int proc_run_lines(const struct proc_spec *spec, int log_fd, proc_line_fn *line, void *ctx, struct error *err)
 {
 	_cleanup_close_ int out_r = -1;
@@ -353,7 +398,8 @@ int proc_run_lines(const struct proc_spec *spec, int log_fd, proc_line_fn *line,
 	struct proc_fd fds[64];
 	struct proc_spec s = *spec;
 	char buf[16384];
-	int p[2], status;
+	int p[2], status, r;
+	struct sigaction old[ARRAY_SIZE(passed_signals)];
 	ssize_t n;
 	pid_t pid;
 
@@ -369,8 +415,15 @@ int proc_run_lines(const struct proc_spec *spec, int log_fd, proc_line_fn *line,
 	fds[spec->n_fds + 1] = (struct proc_fd){ out_w, 2 };
 	s.fds = fds;
 	s.n_fds = spec->n_fds + 2;
-	if (proc_start(&s, &pid, err) < 0)
+	if (s.pass_signals)
+		pass_begin(old);
+	if (proc_start(&s, &pid, err) < 0) {
+		if (s.pass_signals)
+			pass_end(old);
 		return -1;
+	}
+	if (s.pass_signals)
+		pass_to(pid);
 	close_fd(&out_w);
 	while ((n = read(out_r, buf, sizeof(buf))) > 0 || (n < 0 && errno == EINTR)) {
 		if (n < 0)
@@ -394,8 +447,13 @@ int proc_run_lines(const struct proc_spec *spec, int log_fd, proc_line_fn *line,
 	}
 	if (pending.len && line)
 		line(ctx, pending.p);
-	if (proc_wait(pid, &status, err) < 0)
+	r = proc_wait(pid, &status, err);
+	if (s.pass_signals)
+		pass_end(old);
+	if (r < 0)
 		return -1;
+	if (s.pass_signals && passed_signal)
+		return error_sys(err, EINTR, "finish '%s'", spec->argv[0]);
 	return status ? child_error(spec->argv[0], status, &tail, err) : 0;
 }
 

@@ -30,6 +30,7 @@ struct proc_spec {
 	size_t n_fds;
 	bool same_group;	 /* stay in our process group (a program that needs the terminal) */
 	bool survives;		 /* not killed with its parent (a detached supervisor) */
+	bool pass_signals;	 /* proc_run_lines() only, see there */
 	int oom_score_adj;	 /* 0: leave */
 };
 
@@ -70,8 +71,15 @@ typedef void proc_line_fn(void *ctx, const char *line);
  * Runs argv, passes its output line by line to `line` (may be NULL) and
  * appends it to log_fd (-1: none): for long builds with progress. On failure
  * ERROR_CHILD with the last lines.
+ *
+ * With pass_signals, INT, TERM and HUP that reach us meanwhile are passed to
+ * the program's group and its end is waited for, so that it can clean up after
+ * itself; the failure is then ERROR_SYSTEM with EINTR, and
+ * proc_passed_signal() says which one it was: the caller cleans up and goes
+ * the same way.
  */
 int proc_run_lines(const struct proc_spec *spec, int log_fd, proc_line_fn *line, void *ctx, struct error *err);
+int proc_passed_signal(void); /* 0: none so far */
 
 /* CPU time that a process has used so far, user and system, milliseconds; 0 when it is gone. */
 uint64_t proc_cpu_ms(pid_t pid);

@@ -14,6 +14,7 @@
 #include "sys/progress.h"
 
 extern const struct command cmd_kernel;
+extern const struct command cmd_root;
 
 /*
  * Progress on stderr: a line that is redrawn (bar, speed, time left, elapsed)
