@@ -121,10 +121,10 @@ static bool matches(const struct query *q, const struct apt_package *p, const st
 
 	if (q->flavour && !str_eq(q->flavour, name->flavour))
 		return false;
-	if (q->release && matches_release(name->release, q->release))
-		return true;
+	if (q->release)
+		return matches_release(name->release, q->release);
 	if (!q->has_version)
-		return !q->release;
+		return true;
 	upstream = kernel_package_upstream(p->version);
 	return kernel_version_parse(upstream, &have, NULL) == 0 && kernel_version_matches(&q->version, &have);
 }
