@@ -309,7 +309,8 @@ enum report_step report_body(struct report *r, const struct log_line *l, const c
 {
 	bool is_body;
 
-	if (r->has_time && l->has_time && (l->time_us > r->last_time_us + GAP_US || l->time_us + GAP_US < r->last_time_us))
+	/* Backwards is no gap: CPUs whose clocks differ speak in one report. */
+	if (r->has_time && l->has_time && l->time_us > r->last_time_us + GAP_US)
 		return REPORT_ENDED_BEFORE;
 	/* The row of '=' over the next report. */
 	if (starts(l->text, l->len, "======") && r->finding->class != FINDING_CLASS_SANITIZER && r->finding->n_stack_lines)
@@ -323,10 +324,8 @@ enum report_step report_body(struct report *r, const struct log_line *l, const c
 	if (!is_body)
 		return REPORT_GOES_ON;
 	r->n_foreign = 0;
-	if (l->has_time) {
+	if (l->has_time && l->time_us > r->last_time_us)
 		r->last_time_us = l->time_us;
-		r->has_time = true;
-	}
 	collect(r, l->text, l->len);
 	return is_end(r, l->text, l->len) ? REPORT_ENDED : REPORT_GOES_ON;
 }
@@ -365,6 +364,8 @@ static void title_from_head(const struct report *r, char *title, size_t size)
 	if (p && r->finding->function[0] && strstr(p, "+0x"))
 		*p = '\0';
 	strip_offsets(title);
+	for (p = title + strlen(title); p > title && strchr(". :", p[-1]); p--)
+		p[-1] = '\0';
 }
 
 /* Without functions: the words of the title, numbers taken out. */

@@ -152,8 +152,8 @@ const struct crash_pattern crash_patterns[] = {
 { "rcu: INFO: ", "self-detected stall", STALL, 8, 0, NULL },
 { "rcu: INFO: ", "detected expedited stall", STALL, 8, 0, NULL },				/* kernel/rcu/tree_exp.h */
 { "INFO: rcu", " stall", STALL, 8, 0, NULL },							/* before 4.20 */
-{ "rcu: ", "kthread starved for", STALL, 3, F, NULL },						/* kernel/rcu/tree_stall.h */
-{ "rcu: ", "kthread timer wakeup didn't happen", STALL, 3, F, NULL },
+{ "rcu: ", "kthread starved for", STALL, 3, F | CRASH_CONSEQUENCE, NULL },						/* kernel/rcu/tree_stall.h */
+{ "rcu: ", "kthread timer wakeup didn't happen", STALL, 3, F | CRASH_CONSEQUENCE, NULL },
 { "INFO: rcu_tasks", "detected stalls", STALL, 8, 0, NULL },					/* kernel/rcu/tasks.h */
 { "BUG: workqueue lockup", NULL, STALL, 8, 0, NULL },						/* kernel/workqueue.c */
 { "INFO: task ", " blocked for more than ", HANG, 8, 0, NULL },				/* kernel/hung_task.c */

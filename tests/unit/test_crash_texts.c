@@ -108,7 +108,7 @@ static const struct text texts[] = {
 	  "------------[ cut here ]------------\nWARNING: fs/foo.c:12 at culprit+0x5/0x10 [mod], CPU#1: sh/80\nModules linked in: mod(O)\n---[ end trace 0000000000000000 ]---\n" },
 	{ "new WARN with condition", FINDING_CLASS_WARN, 122, "WARNING at fs/foo.c:12 in culprit [mod]", NULL,
 	  "------------[ cut here ]------------\nWARNING: [a < b] fs/foo.c:12 at culprit+0x5/0x10 [mod], CPU#1: sh/80\n" },
-	{ "refcount", FINDING_CLASS_BUG, 122, "refcount_t: underflow; use-after-free. in culprit", "bug:culprit",
+	{ "refcount", FINDING_CLASS_BUG, 122, "refcount_t: underflow; use-after-free in culprit", "bug:culprit",
 	  "------------[ cut here ]------------\nrefcount_t: underflow; use-after-free.\nWARNING: CPU: 1 PID: 2 at lib/refcount.c:28 refcount_warn_saturate+0xba/0x110\n"
 	  "Modules linked in:\nRIP: 0010:refcount_warn_saturate+0xba/0x110\nCall Trace:\n <TASK>\n culprit+0x33/0x40\n </TASK>\n---[ end trace 0000000000000000 ]---\n" },
 	{ "list corruption that BUGs", FINDING_CLASS_BUG, 122, NULL, "bug:culprit",
@@ -154,7 +154,7 @@ static const struct text texts[] = {
 	{ "RCU usage", FINDING_CLASS_RCU, 122, "WARNING: suspicious RCU usage in culprit [mod]", NULL,
 	  "=============================\nWARNING: suspicious RCU usage\n6.1.0 #1 Tainted: G           O      \n-----------------------------\n/b/mod.c:99 suspicious rcu_dereference_check() usage!\n\n"
 	  "other info that might help us debug this:\n\nrcu_scheduler_active = 2, debug_locks = 1\nno locks held by sh/80.\n\nstack backtrace:\nCall Trace:\n" TRACE },
-	{ "hung task", FINDING_CLASS_HANG, 121, "INFO: task txg_sync:123 blocked for more than 120 seconds. in spa_sync [zfs]", "hang:spa_sync:txg_sync_thread",
+	{ "hung task", FINDING_CLASS_HANG, 121, "INFO: task txg_sync:123 blocked for more than 120 seconds in spa_sync [zfs]", "hang:spa_sync:txg_sync_thread",
 	  "INFO: task txg_sync:123 blocked for more than 120 seconds.\n      Tainted: P           O       6.1.0 #1\n\"echo 0 > /proc/sys/kernel/hung_task_timeout_secs\" disables this message.\n"
 	  "task:txg_sync        state:D stack:0     pid:123   ppid:2      flags:0x00004000\nCall Trace:\n <TASK>\n __schedule+0x34d/0x9e0\n schedule+0x5a/0xd0\n cv_wait_common+0xfa/0x130 [spl]\n"
 	  " spa_sync+0xe/0x20 [zfs]\n txg_sync_thread+0x1/0x2 [zfs]\n </TASK>\n" },
