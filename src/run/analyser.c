@@ -175,8 +175,8 @@ static void finding_link(struct analyser *a, struct finding *f, const struct cra
 		if (old == f || old->is_secondary)
 			continue;
 		if (is_consequence ? old->severity >= FINDING_WARN : old->severity == FINDING_CRASH) {
-			/* Another oops of its own is no consequence: two threads may find two bugs. */
-			if (!is_consequence && f->class != FINDING_CLASS_PANIC && f->severity != FINDING_STALL)
+			/* Another crash of its own is no consequence: two threads may find two bugs. */
+			if (!is_consequence && f->severity >= FINDING_CRASH && f->class != FINDING_CLASS_PANIC)
 				return;
 			f->is_secondary = true;
 			f->cause_id = old->id;

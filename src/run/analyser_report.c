@@ -289,7 +289,8 @@ static void collect(struct report *r, const char *text, size_t n)
 		return; /* where it would have returned to: often a leftover */
 	if (!log_line_is_program_counter(text, n) && r->phase != REPORT_HEAD)
 		r->finding->n_stack_lines++;
-	if (r->phase != REPORT_TAIL)
+	/* Where a call that never returns would return to is the next function's first byte. */
+	if (r->phase != REPORT_TAIL && (sym.offset || log_line_is_program_counter(text, n)))
 		add_function(r, &sym);
 }
 
@@ -359,6 +360,13 @@ static void title_from_head(const struct report *r, char *title, size_t size)
 	p = strstr(title, " ]---");
 	if (p)
 		*p = '\0';
+	/* "Internal error: Oops - BUG: 00000000f2000800 [#1] SMP" */
+	p = strstr(title, " [#");
+	if (p) {
+		while (p > title && (isxdigit((unsigned char)p[-1]) || p[-1] == ' '))
+			p--;
+		*p = '\0';
+	}
 	/* "BUG: KASAN: use-after-free in func+0x1/0x2 [mod]": the function is added in its own form. */
 	p = strstr(title, " in ");
 	if (p && r->finding->function[0] && strstr(p, "+0x"))

@@ -297,7 +297,7 @@ static const char *call_site(Dwarf_Die *cu, Dwarf_Die *die, int *ret_line)
 	return dwarf_filesrc(files, file, NULL, NULL);
 }
 
-static void resolve_at(struct symbol_file *f, const char *name, uint64_t address, struct symbol_frames *ret)
+static void resolve_at(struct symbol_file *f, const char *name, uint64_t address, bool is_before, struct symbol_frames *ret)
 {
 	Dwarf_Addr bias = 0;
 	Dwarf_Die *cu = dwfl_module_addrdie(f->mod, address, &bias), *scopes = NULL;
@@ -317,8 +317,12 @@ static void resolve_at(struct symbol_file *f, const char *name, uint64_t address
 	for (int i = 0; i < n; i++) {
 		int tag = dwarf_tag(&scopes[i]);
 
-		if (tag == DW_TAG_subprogram)
+		if (tag == DW_TAG_subprogram) {
+			/* The byte before a function's first belongs to the one before it: a call that never returns. */
+			if (is_before)
+				name = dwarf_diename(&scopes[i]);
 			break;
+		}
 		if (tag != DW_TAG_inlined_subroutine)
 			continue;
 		add_frame(ret, dwarf_diename(&scopes[i]), path, line, comp_dir, true);
@@ -344,8 +348,8 @@ enum symbols_result symbols_resolve(struct symbols *s, const char *module, const
 	if (!sym)
 		return SYMBOLS_OTHER_BUILD;
 	address = sym->address + offset;
-	if (is_return && offset)
+	if (is_return)
 		address--;
-	resolve_at(f, name, address, ret);
+	resolve_at(f, name, address, is_return && !offset, ret);
 	return ret->n ? SYMBOLS_FOUND : SYMBOLS_NO_DEBUG;
 }
