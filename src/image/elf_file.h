@@ -63,6 +63,17 @@ char *elf_soname(const struct elf_file *ef);
 int elf_copy_module(const struct elf_file *ef, const char *to, struct error *err);
 
 /*
+ * The same, with its calls to ftrace's __fentry__ turned into the nops that
+ * ftrace would make of them when the module is loaded, and without the list
+ * of them. From 5.19 on the kernel looks up each entry of that list among all
+ * symbols of the module, which is quadratic: more than half of the time that
+ * loading zfs.ko takes. The price: the module's functions can not be traced
+ * by the function tracer (kprobes work). Where anything about the calls is
+ * not as expected (x86_64 only), the copy keeps them: *ret_dropped (may be NULL).
+ */
+int elf_copy_module_untraced(const struct elf_file *ef, const char *to, bool *ret_dropped, struct error *err);
+
+/*
  * Makes an executable or library of a build tree fit for the machine: its
  * DT_RPATH or DT_RUNPATH, which names folders of the build, becomes `dir` when
  * that is not longer than what was there, else it is made harmless. Works in

@@ -76,6 +76,7 @@ int openzfs_layer(const struct paths *paths, const struct openzfs_request *reque
 	if (!found) {
 		if (openzfs_find_build(paths, request, kernel, &b, err) < 0)
 			return -1;
+		b.keeps_calls = request->wants_trace;
 		if (request->wants_gpl && check_licence(&b, kernel, err) < 0)
 			return -1;
 		if (openzfs_stage_build(paths, &b, kernel, &st, err) < 0)

@@ -44,6 +44,7 @@ enum openzfs_origin {
 struct openzfs_request {
 	const char *workspace_root; /* the folder that holds .quiz; NULL: none */
 	const char *build_dir;	    /* zfs:build=DIR, or NULL */
+	bool wants_trace;	    /* zfs:trace: the function tracer can follow the modules; loading takes longer */
 	bool wants_gpl;		    /* zfs:gpl: the modules must call themselves GPL (lockdep kernels, tracepoints) */
 };
 

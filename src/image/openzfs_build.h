@@ -20,6 +20,7 @@ struct openzfs_build {
 	char *home; /* owned; where quiz keeps stage/ and the like for this tree and kernel */
 	char *release; /* owned; of the kernel that zfs.ko was built for; NULL: not built */
 	int64_t mtime_ns; /* of zfs.ko */
+	bool keeps_calls; /* stage for the function tracer */
 };
 
 void openzfs_build_clear(struct openzfs_build *b);

@@ -45,12 +45,14 @@ struct item {
 	enum item_kind kind;
 	char *from, *to; /* owned; to is relative to stage/ */
 	char *line;	 /* owned; its line in the stamp file */
+	bool keeps_calls; /* ITEM_MODULE: for the function tracer */
 };
 
 struct plan {
 	struct item *v; /* owned */
 	size_t n;
 	struct str body; /* all lines: equal bodies mean that nothing has changed */
+	bool keeps_calls;
 };
 
 /* Programs: the name in the build, where 2.1 keeps it below cmd/, and its folder in the guest. */
@@ -127,7 +129,9 @@ static void plan_add(struct plan *p, enum item_kind kind, const char *from, char
 	it->kind = kind;
 	it->from = mem_strdup(from);
 	it->to = to_consumed;
-	it->line = mem_printf("file %016llx %s %s", (unsigned long long)fs_stamp(from), it->to, from);
+	it->keeps_calls = p->keeps_calls;
+	it->line = mem_printf("file %016llx%s %s %s", (unsigned long long)fs_stamp(from),
+			      kind == ITEM_MODULE && p->keeps_calls ? "+trace" : "", it->to, from);
 	str_addf(&p->body, "%s\n", it->line);
 }
 
@@ -204,6 +208,7 @@ static void plan_user_space(struct plan *p, const char *dir)
 
 static void plan_make(struct plan *p, const struct openzfs_build *b, const char *release, const char *reseed_ko)
 {
+	p->keeps_calls = b->keeps_calls;
 	plan_modules(p, b, release, reseed_ko);
 	if (b->origin != OPENZFS_PACKAGE)
 		plan_user_space(p, b->dir);
@@ -331,7 +336,8 @@ static int link_library(const char *stage, const struct item *it, const struct k
 	return 0;
 }
 
-static int stage_module(const struct item *it, const char *to, const char *release, struct error *err)
+static int stage_module(const struct item *it, const char *to, const char *release, bool keeps_calls,
+			struct error *err)
 {
 	_cleanup_elf_ struct elf_file ef = ELF_FILE_INIT;
 	_cleanup_free_ char *is_for = openzfs_module_release(it->from);
@@ -341,7 +347,7 @@ static int stage_module(const struct item *it, const char *to, const char *relea
 				 is_for ? is_for : "(unknown)", release);
 	if (elf_open(it->from, &ef, err) < 0)
 		return -1;
-	return elf_copy_module(&ef, to, err);
+	return keeps_calls ? elf_copy_module(&ef, to, err) : elf_copy_module_untraced(&ef, to, NULL, err);
 }
 
 static int stage_item(const char *stage, const struct item *it, const struct kernel *kernel, struct error *err)
@@ -353,7 +359,7 @@ static int stage_item(const char *stage, const struct item *it, const struct ker
 		return -1;
 	switch (it->kind) {
 	case ITEM_MODULE:
-		return stage_module(it, to, kernel->release, err);
+		return stage_module(it, to, kernel->release, it->keeps_calls, err);
 	case ITEM_PROGRAM:
 		if (stage_program(it, to, kernel, err) < 0)
 			return -1;
