@@ -11,6 +11,7 @@
 static const struct command *const table[] = {
 	&cmd_kernel,
 	&cmd_root,
+	&cmd_foreign,
 	NULL,
 };
 

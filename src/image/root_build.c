@@ -341,7 +341,7 @@ static int run_mmdebstrap(struct build *b, const char *tar, struct error *err)
 	log = open(b->log_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (log < 0)
 		return error_sys(err, errno, "create '%s'", b->log_path);
-	if (is_foreign && root_foreign_command(b->arch, &argv, err) < 0)
+	if (is_foreign && root_foreign_command(b->paths, b->arch, &argv, err) < 0)
 		return -1;
 	make_command(&argv, b, tar, is_foreign);
 	if (is_foreign)

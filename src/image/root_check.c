@@ -42,7 +42,8 @@ static int check_newuidmap(const struct paths *p, struct error *err)
 	return geteuid() == 0 ? 0 : check_program("newuidmap", "uidmap", err);
 }
 
-bool root_check_has_range(const char *text, const char *user, unsigned uid)
+bool root_check_find_range(const char *text, const char *user, unsigned uid, unsigned long *ret_start,
+			   unsigned long *ret_count)
 {
 	_cleanup_free_ char *number = mem_printf("%u", uid);
 
@@ -52,8 +53,12 @@ bool root_check_has_range(const char *text, const char *user, unsigned uid)
 		_cleanup_strv_ struct strv f = STRV_INIT;
 
 		strv_split(&f, line, ":");
-		if (f.n == 3 && (str_eq(f.v[0], user) || str_eq(f.v[0], number)) && strtoul(f.v[2], NULL, 10) >= RANGE_MIN)
+		if (f.n == 3 && (str_eq(f.v[0], user) || str_eq(f.v[0], number)) &&
+		    strtoul(f.v[2], NULL, 10) >= RANGE_MIN) {
+			*ret_start = strtoul(f.v[1], NULL, 10);
+			*ret_count = strtoul(f.v[2], NULL, 10);
 			return true;
+		}
 		text += len;
 		if (*text)
 			text++;
@@ -69,9 +74,10 @@ static int check_subids(const struct paths *p, struct error *err)
 
 	for (size_t i = 0; geteuid() != 0 && i < ARRAY_SIZE(files); i++) {
 		_cleanup_str_ struct str text = STR_INIT;
+		unsigned long start, count;
 
 		fs_read(files[i], SUBID_MAX, &text, NULL);
-		if (root_check_has_range(str_cstr(&text), user, (unsigned)getuid()))
+		if (root_check_find_range(str_cstr(&text), user, (unsigned)getuid(), &start, &count))
 			continue;
 		error_set(err, ERROR_MISSING, "cannot build a root: user '%s' has no range of 65536 ids in %s", user, files[i]);
 		return error_hint(err, "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 %s", user);

@@ -23,6 +23,6 @@ const struct root_check *root_checks(size_t *ret_n);
 /* All of them, up to the first that fails. */
 int root_check_all(const struct paths *p, struct error *err);
 
-/* A range of ids in the format of /etc/subuid for a user, by name or number; false when there is none of at least
- * 65536. Pure. */
-bool root_check_has_range(const char *subid_text, const char *user, unsigned uid);
+/* The first range of at least 65536 ids that a text in the format of /etc/subuid gives a user, by name or number. Pure. */
+bool root_check_find_range(const char *subid_text, const char *user, unsigned uid, unsigned long *ret_start,
+			   unsigned long *ret_count);

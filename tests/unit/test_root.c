@@ -180,12 +180,17 @@ static void subordinate_ids(void **state)
 {
 	static const char text[] = "root:1:65536\nalice:100000:65536\nbob:200000:1000\n1003:300000:70000\n";
 
-	assert_true(root_check_has_range(text, "alice", 1000));
-	assert_false(root_check_has_range(text, "bob", 1001));
-	assert_false(root_check_has_range(text, "ali", 1002));
-	assert_true(root_check_has_range(text, "carol", 1003));
-	assert_false(root_check_has_range("", "alice", 1000));
-	assert_false(root_check_has_range("alice", "alice", 1000));
+	unsigned long start = 0, count = 0;
+
+	assert_true(root_check_find_range(text, "alice", 1000, &start, &count));
+	assert_int_equal(start, 100000);
+	assert_int_equal(count, 65536);
+	assert_false(root_check_find_range(text, "bob", 1001, &start, &count));
+	assert_false(root_check_find_range(text, "ali", 1002, &start, &count));
+	assert_true(root_check_find_range(text, "carol", 1003, &start, &count));
+	assert_int_equal(start, 300000);
+	assert_false(root_check_find_range("", "alice", 1000, &start, &count));
+	assert_false(root_check_find_range("alice", "alice", 1000, &start, &count));
 }
 
 static void sets_are_whole(void **state)

@@ -15,6 +15,7 @@
 
 extern const struct command cmd_kernel;
 extern const struct command cmd_root;
+extern const struct command cmd_foreign;
 
 /*
  * Progress on stderr: a line that is redrawn (bar, speed, time left, elapsed)
