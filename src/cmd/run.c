@@ -2,8 +2,10 @@
 /* quiz [run] [options] [--] [program [argument...]] */
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "cmd/commands.h"
+#include "run/background.h"
 #include "run/run.h"
 
 static void print(const char *text)
@@ -28,7 +30,12 @@ static int run_main(int argc, char **argv, struct error *err)
 		fputs(str_cstr(&text), stdout);
 		return 0;
 	}
-	return run_execute(&req, print, &status, err) < 0 ? -1 : status;
+	if (!background_is_wanted(&ctx.defaults))
+		return run_execute(&req, print, &status, err) < 0 ? -1 : status;
+	/* The supervisor has no terminal to look at. */
+	if (ctx.defaults.tty == TTY_AUTO)
+		ctx.defaults.tty = !ctx.defaults.detach && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) ? TTY_FORCE : TTY_NEVER;
+	return background_execute(&req, print, &status, err) < 0 ? -1 : status;
 }
 
 const struct command cmd_run = {

@@ -35,7 +35,7 @@ struct client {
 	char *id;
 	json_t *status;
 	struct local *local;
-	bool is_welcome, is_watching, has_started, waits_verdict, stdout_only;
+	bool is_welcome, tty, is_watching, has_started, waits_verdict, stdout_only;
 	size_t room;
 	int n_signals, program_status;
 	enum client_end end;
@@ -118,10 +118,11 @@ static void outlet_lost(void *ctx)
 
 static void make_local(struct client *c, bool tty)
 {
+	c->tty = tty;
 	const struct outlet o = { outlet_room,	  outlet_input,	 outlet_end,  outlet_consumed,
 				  outlet_winsize, outlet_escape, outlet_lost, c };
 
-	c->local = local_new(c->loop, tty, &o);
+	c->local = local_new(c->loop, &o);
 }
 
 /* ---- what the supervisor says ---- */
@@ -130,7 +131,7 @@ static void on_started(struct client *c, const struct wire_started *m)
 {
 	if (!m->errnum) {
 		c->has_started = true;
-		if (c->local && local_begin(c->local, &c->err) < 0)
+		if (c->local && local_begin(c->local, c->tty, &c->err) < 0)
 			stop(c, CLIENT_NOT_STARTED);
 		pump(c);
 		return;
@@ -423,30 +424,35 @@ static int run_to_end(struct client *c, int *ret_status, struct error *err)
 	}
 }
 
-int client_exec(struct client *c, const struct run_program *p, int *ret_status, struct error *err)
+static int exec_message(struct client *c, struct wire_start *m, bool tty, int *ret_status, struct error *err)
 {
-	struct wire_start m = {
-		.kind = WIRE_KIND_PROGRAM,
-		.flags = (p->tty ? WIRE_START_TTY : 0) | (p->has_stdin ? WIRE_START_STDIN : 0) |
-			 (p->argv.n ? 0 : WIRE_START_LOGIN),
-		.argv = { .v = (const char *const *)p->argv.v, .n = (uint32_t)p->argv.n },
-		.env = { .v = (const char *const *)p->env.v, .n = (uint32_t)p->env.n },
-		.cwd = p->cwd ? p->cwd : "",
-		.user = p->user ? p->user : "",
-		.umask = 022,
-	};
 	size_t n;
 
-	if (p->tty)
-		term_size(STDIN_FILENO, &m.rows, &m.cols);
-	c->program = p->argv.n ? p->argv.v[0] : NULL;
-	make_local(c, p->tty);
+	if (tty)
+		term_size(STDIN_FILENO, &m->rows, &m->cols);
+	make_local(c, tty);
 	watch_signals(c);
-	n = wire_put_start(channel_reserve(c->ch, WIRE_FRAME_MAX), WIRE_FRAME_MAX, SESSION, &m);
+	n = wire_put_start(channel_reserve(c->ch, WIRE_FRAME_MAX), WIRE_FRAME_MAX, SESSION, m);
 	channel_commit(c->ch, n);
 	if (!n)
 		return error_set(err, ERROR_USAGE, "the argument list is longer than %u bytes", WIRE_PAYLOAD_MAX);
 	return run_to_end(c, ret_status, err);
+}
+
+int client_exec(struct client *c, const struct run_program *p, int *ret_status, struct error *err)
+{
+	struct wire_start m = program_message(p);
+
+	c->program = p->argv.n ? p->argv.v[0] : NULL;
+	return exec_message(c, &m, p->tty, ret_status, err);
+}
+
+int client_exec_planned(struct client *c, int *ret_status, struct error *err)
+{
+	struct wire_start m = { .flags = WIRE_START_PLANNED, .cwd = "", .user = "" };
+
+	c->program = json_string_value(json_object_get(c->status, "program"));
+	return exec_message(c, &m, json_is_true(json_object_get(c->status, "tty")), ret_status, err);
 }
 
 int client_attach(struct client *c, bool take_over, int *ret_status, struct error *err)

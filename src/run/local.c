@@ -58,13 +58,12 @@ static void init_stream(struct stream *s, int fd)
 	}
 }
 
-struct local *local_new(struct loop *loop, bool tty, const struct outlet *outlet)
+struct local *local_new(struct loop *loop, const struct outlet *outlet)
 {
 	struct local *l = mem_alloc(sizeof(*l));
 
 	l->loop = loop;
 	l->outlet = *outlet;
-	l->tty = tty;
 	init_stream(&l->out[WIRE_STDOUT], STDOUT_FILENO);
 	init_stream(&l->out[WIRE_STDERR], STDERR_FILENO);
 	return l;
@@ -102,10 +101,14 @@ static void on_cont(void *ctx, int signo)
 		term_raw(STDIN_FILENO, NULL);
 }
 
-int local_begin(struct local *l, struct error *err)
+int local_begin(struct local *l, bool tty, struct error *err)
 {
 	l->has_begun = true;
-	if (l->tty) {
+	l->saw_end = false;
+	l->tty = tty;
+	if (!tty)
+		term_restore();
+	if (tty) {
 		if (isatty(STDIN_FILENO) && term_raw(STDIN_FILENO, err) < 0)
 			return -1;
 		loop_signal(l->loop, SIGWINCH, on_winch, l);

@@ -33,12 +33,11 @@ struct outlet {
 	void *ctx;
 };
 
-/* tty: use the terminal in raw mode from local_begin() on. */
-struct local *local_new(struct loop *loop, bool tty, const struct outlet *outlet);
+struct local *local_new(struct loop *loop, const struct outlet *outlet);
 void local_free(struct local *l); /* restores the terminal */
 
-/* The program runs: start reading input, raw mode for a terminal. */
-int local_begin(struct local *l, struct error *err);
+/* A program runs: start reading input; tty: the terminal in raw mode from here on. May be called again for a next one. */
+int local_begin(struct local *l, bool tty, struct error *err);
 /* More input may be sent. */
 void local_writable(struct local *l);
 /* Output of the program; at most WIRE_WINDOW per stream is pending at any time. */

@@ -5,12 +5,17 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "run/supervisor_state.h"
 #include "sys/term.h"
+
+#define OUTPUT_LOG_MAX (64u << 20) /* bytes of output.log; the program goes on without it */
+
+static void start(struct supervisor *s, const struct run_program *p);
 
 static size_t outlet_room(void *ctx)
 {
@@ -112,18 +117,44 @@ static void on_started(void *ctx, struct session *session, const struct wire_sta
 	s->out->running_ns = loop_now_ns();
 	s->out->facts.program = PROGRAM_RUNNING;
 	watchdog_program(s);
-	if (s->local && local_begin(s->local, &s->out->error) < 0)
+	if (s->local && local_begin(s->local, s->is_shell || s->opt.plan->program.tty, &s->out->error) < 0)
 		sup_die(s, 0);
+	sup_ready(s);
+}
+
+int program_open_output(struct supervisor *s, struct error *err)
+{
+	_cleanup_free_ char *path = mem_printf("%s/output.log", s->opt.record->dir);
+
+	s->output_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	return s->output_fd < 0 ? error_sys(err, errno, "create '%s'", path) : 0;
+}
+
+static void log_output(struct supervisor *s, const void *mem, size_t n)
+{
+	static const char full[] = "\n[quiz: output.log is full]\n";
+
+	if (s->output_fd < 0)
+		return;
+	s->output_bytes += n;
+	if (s->output_bytes <= OUTPUT_LOG_MAX && write(s->output_fd, mem, n) == (ssize_t)n)
+		return;
+	if (write(s->output_fd, full, sizeof(full) - 1) < 0) {
+		/* a full disk: nothing more can be said here */
+	}
+	close_fd(&s->output_fd);
 }
 
 static void on_data(void *ctx, struct session *session, unsigned stream, const void *mem, size_t n)
 {
 	struct supervisor *s = ctx;
 
-	if (s->local)
+	if (s->local) {
 		local_output(s->local, stream, mem, n);
-	else
-		session_consumed(session, stream, n);
+		return;
+	}
+	log_output(s, mem, n);
+	session_consumed(session, stream, n);
 }
 
 static void on_eof(void *ctx, struct session *session, unsigned stream)
@@ -145,30 +176,46 @@ static void on_exited(void *ctx, struct session *session, const struct wire_exit
 	s->program = NULL;
 	if (!m)
 		return; /* the machine ended first */
+	if (s->is_shell) {
+		sup_wind_down(s);
+		return;
+	}
 	analyser_agent(s->analyser, ANALYSER_AGENT_PROGRESS, loop_now_ms());
 	s->out->exit = *m;
 	s->out->facts.program = m->how == WIRE_EXITED ? PROGRAM_EXITED : PROGRAM_SIGNALLED;
 	s->out->facts.value = (int)m->value;
 	if (s->server)
 		server_program_ended(s->server, m);
-	if (s->state == SUP_PROGRAM)
+	if (s->state == SUP_PROGRAM && s->opt.plan->shell_after && s->local) {
+		struct run_program shell = s->opt.plan->program; /* same user, folder and environment */
+
+		shell.argv = (struct strv)STRV_INIT;
+		shell.tty = true;
+		s->is_shell = true;
+		start(s, &shell);
+	} else if (s->state == SUP_PROGRAM) {
 		sup_wind_down(s);
+	}
 }
 
-void program_start(struct supervisor *s)
+struct wire_start program_message(const struct run_program *p)
 {
-	const struct run_program *p = &s->opt.plan->program;
-	const struct peer peer = { on_started, on_data, on_eof, on_writable, on_exited, s };
-	struct wire_start m = {
+	return (struct wire_start){
 		.kind = WIRE_KIND_PROGRAM,
 		.flags = (p->tty ? WIRE_START_TTY : 0) | (p->has_stdin ? WIRE_START_STDIN : 0) |
 			 (p->argv.n ? 0 : WIRE_START_LOGIN),
 		.argv = { .v = (const char *const *)p->argv.v, .n = (uint32_t)p->argv.n },
 		.env = { .v = (const char *const *)p->env.v, .n = (uint32_t)p->env.n },
-		.cwd = p->cwd,
-		.user = p->user,
+		.cwd = p->cwd ? p->cwd : "",
+		.user = p->user ? p->user : "",
 		.umask = 022,
 	};
+}
+
+static void start(struct supervisor *s, const struct run_program *p)
+{
+	const struct peer peer = { on_started, on_data, on_eof, on_writable, on_exited, s };
+	struct wire_start m = program_message(p);
 
 	s->state = SUP_PROGRAM;
 	if (p->tty)
@@ -181,4 +228,9 @@ void program_start(struct supervisor *s)
 			  WIRE_PAYLOAD_MAX);
 		sup_setup_failed(s, &err);
 	}
+}
+
+void program_start(struct supervisor *s)
+{
+	start(s, &s->opt.plan->program);
 }

@@ -206,7 +206,7 @@ void records_prune(const char *runs_dir, uint32_t keep)
 	struct age *v = NULL;
 	size_t n = 0;
 
-	if (fs_list(runs_dir, &names, NULL) < 0 || names.n <= keep)
+	if (fs_list(runs_dir, &names, NULL) < 0)
 		return;
 	for (size_t i = 0; i < names.n; i++) {
 		_cleanup_free_ char *path = mem_printf("%s/%s", runs_dir, names.v[i]);
@@ -221,8 +221,13 @@ void records_prune(const char *runs_dir, uint32_t keep)
 	if (n)
 		qsort(v, n, sizeof(*v), oldest_first);
 	for (size_t i = 0; i < n; i++) {
-		if (i + keep < n && !is_alive(v[i].path))
+		bool is_dead = !is_alive(v[i].path);
+		_cleanup_free_ char *disks = mem_printf("%s/disks", v[i].path);
+
+		if (i + keep < n && is_dead)
 			fs_remove_tree(v[i].path, NULL, NULL);
+		else if (is_dead && fs_exists(disks)) /* of a run that was killed */
+			fs_remove_tree(disks, NULL, NULL);
 		free(v[i].path);
 	}
 	free(v);

@@ -16,6 +16,7 @@
 #include "run/template.h"
 #include "spec/arch.h"
 #include "sys/fs.h"
+#include "sys/lock.h"
 
 #define RESULT_FORMAT 1
 
@@ -161,9 +162,12 @@ static void describe_for_v(const struct run_facts *f, const struct run_plan *p)
 static int run_once(struct run_facts *f, const struct run_request *req, struct record *rec, struct outcome *o,
 		    struct verdict_result *v, struct error *err)
 {
+	const struct run_background *bg = req->background;
 	struct run_plan plan = { 0 };
 	struct supervisor_options so = { .paths = req->paths, .spec = req->spec, .plan = &plan, .caps = &f->caps,
-					 .record = rec, .run_dir = f->run_dir, .has_local = true, .note = note };
+					 .record = rec, .run_dir = f->run_dir, .has_local = !bg,
+					 .waits_for_client = bg && bg->waits_for_client, .note = note,
+					 .ready = bg ? bg->ready : NULL, .ctx = bg ? bg->ctx : NULL };
 	time_t started = time(NULL);
 	json_t *result;
 	int r = -1;
@@ -212,12 +216,44 @@ static int with_record(struct run_facts *f, const struct run_request *req, struc
 	return r;
 }
 
-static void remove_disks(const struct record *rec)
+static void remove_disks(const char *record_dir)
 {
-	_cleanup_free_ char *disks = mem_printf("%s/disks", rec->dir);
+	_cleanup_free_ char *disks = mem_printf("%s/disks", record_dir);
 
 	if (fs_exists(disks))
 		fs_remove_tree(disks, NULL, NULL);
+}
+
+/* The folder of a run's sockets, with a lock that dies with us: what tells the living from the dead. */
+static int make_run_dir(const char *run_dir, struct error *err)
+{
+	_cleanup_free_ char *lock = mem_printf("%s/lock", run_dir);
+
+	if (fs_mkdir_p(run_dir, 0700, err) < 0)
+		return -1;
+	return lock_take(lock, LOCK_EXCLUSIVE_MODE, false, NULL, NULL, err);
+}
+
+uint64_t run_sweep(const struct paths *p)
+{
+	_cleanup_strv_ struct strv names = STRV_INIT;
+	uint64_t freed = 0;
+
+	if (fs_list(p->runtime, &names, NULL) < 0)
+		return 0;
+	for (size_t i = 0; i < names.n; i++) {
+		_cleanup_free_ char *dir = mem_printf("%s/%s", p->runtime, names.v[i]);
+		_cleanup_free_ char *lock = mem_printf("%s/lock", dir);
+		struct stat st;
+		uint64_t bytes;
+
+		/* A folder without a lock file may be one in the making. */
+		if (lstat(dir, &st) < 0 || !S_ISDIR(st.st_mode) || time(NULL) - st.st_mtime < 5 || lock_is_held(lock))
+			continue;
+		if (fs_remove_tree(dir, &bytes, NULL) == 0)
+			freed += bytes;
+	}
+	return freed;
 }
 
 int run_execute(const struct run_request *req, void (*print)(const char *text), int *ret_status, struct error *err)
@@ -227,6 +263,7 @@ int run_execute(const struct run_request *req, void (*print)(const char *text), 
 						req->spec->template_age_ms };
 	_cleanup_free_ char *runs = run_records_dir(req->paths, req->workspace);
 	_cleanup_free_ char *run_dir = NULL;
+	_cleanup_close_ int lock_fd = -1;
 	struct record rec = { .lock_fd = -1 };
 	int r = -1;
 
@@ -235,16 +272,20 @@ int run_execute(const struct run_request *req, void (*print)(const char *text), 
 	if (paths_runtime(req->paths, err) < 0 || record_new(runs, &rec, err) < 0)
 		goto out;
 	run_dir = mem_printf("%s/%s", req->paths->runtime, rec.id);
-	if (fs_mkdir_p(run_dir, 0700, err) < 0)
+	lock_fd = make_run_dir(run_dir, err);
+	if (lock_fd < 0)
 		goto out;
 	f.run_dir = run_dir;
+	if (req->background)
+		req->background->has_id(req->background->ctx, rec.id);
 	r = with_record(&f, req, &rec, ret_status, err);
 	fs_remove_tree(run_dir, NULL, NULL);
-	remove_disks(&rec);
+	remove_disks(rec.dir);
 	if (r < 0) /* nothing was run: no record */
 		fs_remove_tree(rec.dir, NULL, NULL);
 	records_prune(runs, req->spec->keep_runs);
 	templates_sweep(req->paths, &limits);
+	run_sweep(req->paths);
 out:
 	facts_clear(&f);
 	record_clear(&rec);

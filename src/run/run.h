@@ -6,17 +6,30 @@
  * record, supervisor, verdict, result.json. What cmd/run calls.
  */
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/error.h"
+#include "base/str.h"
 #include "spec/config.h"
 #include "spec/runspec.h"
 #include "spec/workspace.h"
 #include "sys/paths.h"
+
+/* For a supervisor that is not the process of the terminal: see run/background.h. */
+struct run_background {
+	bool waits_for_client;			 /* the program comes from a client */
+	void (*has_id)(void *ctx, const char *id);
+	void (*ready)(void *ctx);		 /* the program runs, or a client may start it */
+	void *ctx;
+};
 
 struct run_request {
 	const struct paths *paths;
 	const struct workspace *workspace;
 	const struct config *config;
 	const struct runspec *spec;
+	const struct run_background *background; /* NULL: a foreground run */
 };
 
 /*
@@ -31,3 +44,6 @@ int run_describe(const struct run_request *req, struct str *out, struct error *e
 
 /* Where this workspace's (or user's) records lie. Caller frees. */
 char *run_records_dir(const struct paths *p, const struct workspace *ws);
+
+/* Removes what killed supervisors left in the runtime folder. Returns bytes freed. */
+uint64_t run_sweep(const struct paths *p);

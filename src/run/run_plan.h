@@ -52,6 +52,9 @@ struct run_plan {
 	struct strv profiles;	    /* for the record */
 };
 
+/* The START of it; borrows from p. Size of the terminal is the caller's to add. (run/program.c) */
+struct wire_start program_message(const struct run_program *p);
+
 void run_plan_clear(struct run_plan *p);
 /* What --dry-run prints: the exact command line is the caller's to add (vmm). */
 void run_plan_describe(const struct run_plan *p, struct str *out);

@@ -136,6 +136,13 @@ static bool start_remote(struct client *c, const struct wire_frame *f)
 		r = NULL;
 	}
 	if (r) {
+		if (m.flags & WIRE_START_PLANNED) {
+			struct wire_start planned = program_message(&s->opt.plan->program);
+
+			planned.rows = m.rows;
+			planned.cols = m.cols;
+			m = planned;
+		}
 		*r = (struct remote){ .client = c, .number = f->session, .room = WIRE_WINDOW };
 		peer.ctx = r;
 		r->session = session_start(s->sessions, &m, &peer);
@@ -249,6 +256,8 @@ static char *status_json(struct server *sv)
 	json_object_set_new(o, "pid", json_integer(getpid()));
 	json_object_set_new(o, "vmm_pid", json_integer(s->guest ? vmm_pid(guest_vmm(s->guest)) : 0));
 	json_object_set_new(o, "sessions", json_integer((json_int_t)sessions_count(s->sessions)));
+	json_object_set_new(o, "tty", json_boolean(p->program.tty));
+	json_object_set_new(o, "crash", analyser_crash(s->analyser) ? json_string(analyser_crash(s->analyser)->title) : json_null());
 	json_object_set_new(o, "gdb", s->guest && vmm_gdb_socket(guest_vmm(s->guest))
 					      ? json_string(vmm_gdb_socket(guest_vmm(s->guest)))
 					      : json_null());
@@ -268,7 +277,6 @@ static void send_welcome(struct client *c)
 
 static void stop_machine(struct supervisor *s, bool force)
 {
-	s->keep_up = false;
 	if (!force && s->program && session_is_running(s->program)) {
 		session_signal(s->program, SIGTERM);
 		return;

@@ -132,7 +132,7 @@ void sup_lost(struct supervisor *s, const char *why)
 void sup_after_analysis(struct supervisor *s)
 {
 	enum on_crash on_crash = s->opt.spec->on_crash;
-	bool keeps = on_crash == ON_CRASH_KEEP || on_crash == ON_CRASH_SHELL ||
+	bool keeps = on_crash == ON_CRASH_KEEP || on_crash == ON_CRASH_SHELL || s->opt.waits_for_client ||
 		     (on_crash == ON_CRASH_AUTO && s->opt.plan->program.tty);
 
 	if (s->state >= SUP_DYING) {
@@ -325,10 +325,22 @@ static void on_init_hooks_done(void *ctx, const struct error *err)
 
 	if (s->state != SUP_HOOKS)
 		return;
-	if (err)
+	if (err) {
 		sup_setup_failed(s, err);
-	else
+	} else if (s->opt.waits_for_client) {
+		s->state = SUP_AFTER;
+		s->out->running_ns = loop_now_ns();
+		watchdog_program(s);
+		sup_ready(s);
+	} else {
 		program_start(s);
+	}
+}
+
+void sup_ready(struct supervisor *s)
+{
+	if (s->opt.ready)
+		s->opt.ready(s->opt.ctx);
 }
 
 static void on_setup_done(void *ctx, const struct error *err)
@@ -504,7 +516,9 @@ static int set_up(struct supervisor *s, struct error *err)
 	s->loop = loop_new();
 	watch_signals(s);
 	if (s->opt.has_local)
-		s->local = local_new(s->loop, s->opt.plan->program.tty, &outlet);
+		s->local = local_new(s->loop, &outlet);
+	else if (!s->opt.waits_for_client && program_open_output(s, err) < 0)
+		return -1;
 	return server_new(s, &s->server, err);
 }
 
@@ -518,6 +532,7 @@ static void tear_down(struct supervisor *s)
 	guest_free(s->guest);
 	template_free(s->template);
 	console_free(s->console);
+	close_fd(&s->output_fd);
 	steps_clear(&s->finish);
 	str_clear(&s->hooks.output);
 	loop_free(s->loop);
@@ -525,7 +540,7 @@ static void tear_down(struct supervisor *s)
 
 int supervisor_run(const struct supervisor_options *opt, struct outcome *ret, struct error *err)
 {
-	struct supervisor s = { .opt = *opt, .out = ret };
+	struct supervisor s = { .opt = *opt, .out = ret, .output_fd = -1 };
 	int r;
 
 	ret->started_ns = loop_now_ns();

@@ -28,8 +28,11 @@ struct supervisor_options {
 	const struct vmm_caps *caps;
 	struct record *record;
 	const char *run_dir;	  /* 0700 runtime folder of this run */
-	bool has_local;		  /* the program's streams are our own stdin, stdout, stderr */
+	bool has_local;		  /* the program's streams are our own stdin, stdout, stderr; else its output goes to output.log */
+	bool waits_for_client;	  /* the program is started by a client, and the machine stays until it is stopped */
 	void (*note)(const char *text); /* prints a line for people, unless quiet */
+	void (*ready)(void *ctx); /* the program runs, or the machine waits for its client; may be NULL */
+	void *ctx;
 };
 
 struct outcome {

@@ -72,7 +72,9 @@ struct supervisor {
 	uint64_t cpu_ms_mark;
 	int n_signals;	     /* INT and TERM so far */
 	bool is_up;	     /* the guest has been heard on its agent channel */
-	bool keep_up;	     /* --keep, -d: stays after the program */
+	bool is_shell;	     /* the program has ended; this is the shell after it (-S) */
+	int output_fd;	     /* of a program in the background; -1: none */
+	uint64_t output_bytes;
 };
 
 /* ---- supervisor.c ---- */
@@ -89,7 +91,12 @@ void sup_wind_down(struct supervisor *s);
 /* After anything was fed to the analyser. */
 void sup_after_analysis(struct supervisor *s);
 
+/* The program runs, or the machine waits for its client. */
+void sup_ready(struct supervisor *s);
+
 /* ---- program.c ---- */
+/* output.log of the record, for a program in the background. */
+int program_open_output(struct supervisor *s, struct error *err);
 void program_start(struct supervisor *s);
 struct outlet program_outlet(struct supervisor *s);
 

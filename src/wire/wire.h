@@ -57,6 +57,7 @@ enum wire_start_flags {
 	WIRE_START_STDIN = 1 << 1,  /* a pipe for stdin; without it /dev/null */
 	WIRE_START_HOOK = 1 << 2,   /* a profile's hook: stays out of the foreground */
 	WIRE_START_LOGIN = 1 << 3,  /* empty argv: the user's shell, as a login shell */
+	WIRE_START_PLANNED = 1 << 4, /* clients only: the program that the run was started for, whatever else is said here */
 };
 
 /* What START starts. */
