@@ -503,6 +503,7 @@ int plan_make(struct run_facts *f, struct run_plan *p, struct error *err)
 	for (size_t i = 0; i < f->n_disks; i++)
 		p->wants_power_off |= f->disks[i].spec->persist != NULL;
 	p->has_zfs = f->profiles.wants_openzfs;
+	p->is_strict = f->profiles.is_strict;
 	if (plan_machine(p, f, err) < 0)
 		return -1;
 	plan_base(p, f);

@@ -88,12 +88,16 @@ static const char *program_name(const struct supervisor *s)
 	return p->argv.n ? p->argv.v[0] : "a shell";
 }
 
-static void not_started(struct supervisor *s, const struct wire_started *m)
+void program_note_started(struct supervisor *s, const struct wire_started *m)
 {
 	_cleanup_str_ struct str what = STR_INIT;
 	struct error *err = &s->out->error;
 
-	s->program = NULL;
+	if (!m->errnum) {
+		s->out->running_ns = loop_now_ns();
+		s->out->facts.program = PROGRAM_RUNNING;
+		return;
+	}
 	str_add_safe(&what, m->text, strlen(m->text), false);
 	if (m->stage == WIRE_STAGE_EXEC) {
 		s->out->facts.program = m->errnum == ENOENT ? PROGRAM_NOT_FOUND : PROGRAM_NOT_EXECUTABLE;
@@ -103,19 +107,27 @@ static void not_started(struct supervisor *s, const struct wire_started *m)
 		error_set(err, ERROR_GUEST, "cannot start '%s' in the guest: %s", program_name(s),
 			  what.len ? what.p : strerror((int)m->errnum));
 	}
-	sup_wind_down(s);
+}
+
+void program_note_exited(struct supervisor *s, const struct wire_exit *m)
+{
+	analyser_agent(s->analyser, ANALYSER_AGENT_PROGRESS, loop_now_ms());
+	s->out->exit = *m;
+	s->out->facts.program = m->how == WIRE_EXITED ? PROGRAM_EXITED : PROGRAM_SIGNALLED;
+	s->out->facts.value = (int)m->value;
 }
 
 static void on_started(void *ctx, struct session *session, const struct wire_started *m)
 {
 	struct supervisor *s = ctx;
 
+	if (!s->is_shell)
+		program_note_started(s, m);
 	if (m->errnum) {
-		not_started(s, m);
+		s->program = NULL;
+		sup_wind_down(s);
 		return;
 	}
-	s->out->running_ns = loop_now_ns();
-	s->out->facts.program = PROGRAM_RUNNING;
 	watchdog_program(s);
 	if (s->local && local_begin(s->local, s->is_shell || s->opt.plan->program.tty, &s->out->error) < 0)
 		sup_die(s, 0);
@@ -180,10 +192,7 @@ static void on_exited(void *ctx, struct session *session, const struct wire_exit
 		sup_wind_down(s);
 		return;
 	}
-	analyser_agent(s->analyser, ANALYSER_AGENT_PROGRESS, loop_now_ms());
-	s->out->exit = *m;
-	s->out->facts.program = m->how == WIRE_EXITED ? PROGRAM_EXITED : PROGRAM_SIGNALLED;
-	s->out->facts.value = (int)m->value;
+	program_note_exited(s, m);
 	if (s->server)
 		server_program_ended(s->server, m);
 	if (s->state == SUP_PROGRAM && s->opt.plan->shell_after && s->local) {

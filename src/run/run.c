@@ -180,7 +180,7 @@ static int run_once(struct run_facts *f, const struct run_request *req, struct r
 	r = 0;
 	if (o->kvm_was_silent)
 		goto out;
-	verdict_decide(&o->facts, v);
+	*v = o->verdict;
 	result = result_json(f, &plan, rec, o, v, started);
 	report(f, rec, o, v, result);
 	if (record_finish(rec, result, &o->error) < 0)

@@ -36,6 +36,7 @@ struct run_plan {
 	size_t n_init_hooks, n_collect_hooks;
 	struct run_program program;
 	bool shell_after; /* -S */
+	bool is_strict;	  /* a profile asks for it */
 
 	bool can_template;	    /* a clone of this machine is possible */
 	char *template_key;	    /* owned; 16 hex digits of template_text */

@@ -37,6 +37,7 @@ struct remote {
 	struct session *session;
 	uint16_t number; /* the client's */
 	size_t room;	 /* stdin bytes that the client may still send */
+	bool is_program; /* the program of the run: what becomes of it is the run's result */
 };
 
 struct client {
@@ -67,6 +68,8 @@ static void remote_started(void *ctx, struct session *session, const struct wire
 	uint8_t *buf = channel_reserve(r->client->ch, WIRE_FRAME_MAX);
 	struct channel *ch = r->client->ch;
 
+	if (r->is_program)
+		program_note_started(r->client->server->s, m);
 	if (m->errnum)
 		r->client = NULL;
 	channel_commit(ch, wire_put_started(buf, WIRE_FRAME_MAX, number, m));
@@ -103,6 +106,8 @@ static void remote_exited(void *ctx, struct session *session, const struct wire_
 	struct client *c = r->client;
 	uint16_t number = r->number;
 
+	if (r->is_program && m)
+		program_note_exited(c->server->s, m);
 	r->client = NULL;
 	if (m)
 		channel_commit(c->ch, wire_put_exit(channel_reserve(c->ch, WIRE_FRAME_MAX), WIRE_FRAME_MAX, number, m));
@@ -136,14 +141,15 @@ static bool start_remote(struct client *c, const struct wire_frame *f)
 		r = NULL;
 	}
 	if (r) {
-		if (m.flags & WIRE_START_PLANNED) {
+		*r = (struct remote){ .client = c, .number = f->session, .room = WIRE_WINDOW,
+				      .is_program = m.flags & WIRE_START_PLANNED };
+		if (r->is_program) {
 			struct wire_start planned = program_message(&s->opt.plan->program);
 
 			planned.rows = m.rows;
 			planned.cols = m.cols;
 			m = planned;
 		}
-		*r = (struct remote){ .client = c, .number = f->session, .room = WIRE_WINDOW };
 		peer.ctx = r;
 		r->session = session_start(s->sessions, &m, &peer);
 		if (r->session)

@@ -554,7 +554,9 @@ int supervisor_run(const struct supervisor_options *opt, struct outcome *ret, st
 		console_flush(s.console);
 		analyser_finish(s.analyser, loop_now_ms());
 		ret->facts.analyser = s.analyser;
-		ret->facts.is_strict = opt->spec->is_strict;
+		ret->facts.is_strict = opt->spec->is_strict || opt->plan->is_strict;
+		verdict_decide(&ret->facts, &ret->verdict);
+		server_verdict(s.server, ret->verdict.status, verdict_table[ret->verdict.verdict].name, "{}");
 	}
 	tear_down(&s);
 	return r;

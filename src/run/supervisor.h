@@ -38,6 +38,7 @@ struct supervisor_options {
 struct outcome {
 	struct verdict_input facts;    /* analyser included */
 	struct error error;	       /* of setup, or what the VMM said when it was lost */
+	struct verdict_result verdict; /* borrows from the analyser */
 	struct analyser *analyser;     /* owned */
 	struct wire_exit exit;	       /* of the program, when it ended */
 	char *lost_why;		       /* owned */

@@ -99,6 +99,9 @@ void sup_ready(struct supervisor *s);
 int program_open_output(struct supervisor *s, struct error *err);
 void program_start(struct supervisor *s);
 struct outlet program_outlet(struct supervisor *s);
+/* What becomes of the run's program goes into the outcome. */
+void program_note_started(struct supervisor *s, const struct wire_started *m);
+void program_note_exited(struct supervisor *s, const struct wire_exit *m);
 
 /* ---- maker.c ---- */
 /* Base steps are done in a machine that becomes a template. */
