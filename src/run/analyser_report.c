@@ -228,6 +228,10 @@ bool report_absorbs(const struct report *r, const struct crash_pattern *row, con
 		return r->finding->class == FINDING_CLASS_PANIC || r->finding->class == FINDING_CLASS_BOOT_FAILURE;
 	if (r->has_time && l->has_time && l->time_us > r->last_time_us + GAP_US)
 		return false;
+	/* A WARN follows only what is the text of a WARN. */
+	if (row->class == FINDING_CLASS_WARN && r->row->class != FINDING_CLASS_BUG && r->row->class != FINDING_CLASS_LOCKING &&
+	    r->row->class != FINDING_CLASS_LEAK && r->row->class != FINDING_CLASS_WARN)
+		return false;
 	return r->phase == REPORT_HEAD;
 }
 

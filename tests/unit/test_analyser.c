@@ -100,11 +100,304 @@ static void test_two_channels_one_finding(void **state)
 	}
 }
 
+#define FIRST_HALF_LINES 8
+
+/* The console was cut off in the middle (a lost machine), kmsg has all: the fuller copy is kept, as one finding. */
+static void test_fuller_copy_is_kept(void **state)
+{
+	struct analyser *a = analyser_new(NULL);
+	const char *cut = null_deref;
+
+	(void)state;
+	for (int i = 0; i < FIRST_HALF_LINES; i++)
+		cut = strchr(cut, '\n') + 1;
+	analyser_console(a, null_deref, (size_t)(cut - null_deref), 10);
+	assert_int_equal(analyser_n_findings(a), 1);
+	assert_non_null(analyser_crash(a)); /* at once, not at the end of the report */
+	feed_kmsg(a, null_deref, 20);
+	analyser_finish(a, 30);
+	assert_int_equal(analyser_n_findings(a), 1);
+	assert_string_equal(analyser_finding(a, 0)->fingerprint, "oops:crashme_null:crashme_write:vfs_write");
+	assert_int_equal(analyser_finding(a, 0)->id, 1);
+	analyser_free(a);
+}
+
+static void test_replayed_log_is_not_counted(void **state)
+{
+	struct analyser *a = analyser_new(NULL);
+
+	(void)state;
+	analyser_console(a, null_deref, sizeof(null_deref) - 1, 10);
+	analyser_console(a, null_deref, sizeof(null_deref) - 1, 11); /* panic_print */
+	analyser_finish(a, 30);
+	assert_int_equal(analyser_n_findings(a), 1);
+	assert_int_equal(analyser_finding(a, 0)->count, 1);
+	analyser_free(a);
+}
+
+static void feed_text(struct analyser *a, const char *text, uint64_t now_ms)
+{
+	analyser_console(a, text, strlen(text), now_ms);
+}
+
+static void feed_warning(struct analyser *a, unsigned n, const char *function)
+{
+	struct str s = STR_INIT;
+
+	str_addf(&s, "[%5u.000000] WARNING: CPU: 0 PID: %u at fs/foo.c:%u %s+0x1/0x2\n[%5u.000001] Call Trace:\n[%5u.000002]  %s+0x1/0x2\n"
+		 "[%5u.000003] ---[ end trace 0000000000000000 ]---\n", n, n, n, function, n, n, function, n);
+	feed_text(a, str_cstr(&s), n);
+	str_clear(&s);
+}
+
+static void test_a_flood_is_one_finding(void **state)
+{
+	struct analyser *a = analyser_new(NULL);
+
+	(void)state;
+	for (unsigned i = 1; i <= 5000; i++)
+		feed_warning(a, i, "noisy");
+	analyser_finish(a, 5001);
+	assert_int_equal(analyser_n_findings(a), 1);
+	assert_int_equal(analyser_finding(a, 0)->count, 5000);
+	analyser_free(a);
+}
+
+/* However many different warnings came before, a crash finds room. */
+static void test_a_crash_finds_room(void **state)
+{
+	const struct analyser_options opt = { .max_findings = 4 };
+	struct analyser *a = analyser_new(&opt);
+	char name[32];
+
+	(void)state;
+	for (unsigned i = 1; i <= 20; i++) {
+		snprintf(name, sizeof(name), "noisy_%c", 'a' + (char)i);
+		feed_warning(a, i, name);
+	}
+	assert_int_equal(analyser_n_findings(a), 4);
+	assert_int_equal(analyser_n_dropped(a), 16);
+	feed_text(a, "[   30.000000] general protection fault: 0000 [#1] SMP\n", 30);
+	assert_non_null(analyser_crash(a));
+	assert_int_equal(analyser_finding(a, 3)->class, FINDING_CLASS_OOPS);
+	analyser_finish(a, 31);
+	analyser_free(a);
+}
+
+static void test_consequences_have_a_cause(void **state)
+{
+	struct analyser *a = analyser_new(NULL);
+	const struct finding *panic;
+
+	(void)state;
+	feed_text(a, null_deref, 1);
+	feed_text(a, "[   12.400000] Kernel panic - not syncing: Fatal exception\r\n[   12.400001] Kernel Offset: disabled\r\n", 2);
+	assert_false(analyser_panic_is_over(a));
+	feed_text(a, "[   12.400002] ---[ end Kernel panic - not syncing: Fatal exception ]---\r\n", 3);
+	assert_true(analyser_panic_is_over(a));
+	analyser_finish(a, 4);
+	assert_int_equal(analyser_n_findings(a), 2);
+	panic = analyser_finding(a, 1);
+	assert_int_equal(panic->class, FINDING_CLASS_PANIC);
+	assert_true(panic->is_secondary);
+	assert_int_equal(panic->cause_id, analyser_finding(a, 0)->id);
+	analyser_free(a);
+}
+
+static void test_silence_ends_a_report(void **state)
+{
+	struct analyser *a = analyser_new(NULL);
+
+	(void)state;
+	assert_int_equal(analyser_tick(a, 0), -1);
+	feed_text(a, "[    1.000000] Kernel panic - not syncing: enough\n[    1.000001] CPU: 0 PID: 1 Comm: a\n", 1000);
+	assert_false(analyser_finding(a, 0)->is_complete);
+	assert_int_equal(analyser_tick(a, 1500), 1500);
+	assert_false(analyser_panic_is_over(a));
+	assert_int_equal(analyser_tick(a, 3000), -1);
+	assert_true(analyser_finding(a, 0)->is_complete);
+	assert_true(analyser_panic_is_over(a));
+	analyser_free(a);
+}
+
+#define HUNG "[  100.000000] INFO: task txg_sync:12 blocked for more than 10 seconds.\n"
+
+static void test_hang_since(void **state)
+{
+	struct analyser *a = analyser_new(NULL);
+	uint64_t since = 0;
+
+	(void)state;
+	assert_false(analyser_hang_since(a, &since));
+	feed_text(a, HUNG, 5000);
+	assert_true(analyser_hang_since(a, &since));
+	assert_int_equal(since, 5000);
+	analyser_agent(a, ANALYSER_AGENT_PROGRESS, 6000);
+	assert_false(analyser_hang_since(a, &since));
+	analyser_free(a);
+
+	/* Of a suspended pool it is what is to be expected. */
+	a = analyser_new(NULL);
+	feed_text(a, "[   90.000000] WARNING: Pool 'tank' has encountered an uncorrectable I/O failure and has been suspended.\n" HUNG, 5000);
+	assert_false(analyser_hang_since(a, &since));
+	assert_int_equal(analyser_n_findings(a), 2);
+	assert_true(analyser_finding(a, 1)->is_secondary);
+	analyser_free(a);
+}
+
+static void test_counters(void **state)
+{
+	struct analyser *a = analyser_new(NULL);
+
+	(void)state;
+	analyser_counter(a, false, "oops_count", 0, 1);
+	analyser_counter(a, false, "tainted", 4097, 1); /* P and O: ZFS is loaded */
+	analyser_counter(a, true, "oops_count", 0, 2);
+	analyser_counter(a, true, "tainted", 4097, 2);
+	analyser_finish(a, 3);
+	assert_int_equal(analyser_n_findings(a), 0);
+	analyser_free(a);
+
+	a = analyser_new(NULL);
+	analyser_counter(a, false, "oops_count", 0, 1);
+	analyser_counter(a, true, "oops_count", 1, 2);
+	analyser_finish(a, 3);
+	assert_int_equal(analyser_n_findings(a), 1);
+	assert_int_equal(analyser_finding(a, 0)->severity, FINDING_CRASH);
+	assert_int_equal(analyser_finding(a, 0)->source, FINDING_FROM_AGENT);
+	analyser_free(a);
+
+	/* What the log explains is not told twice. */
+	a = analyser_new(NULL);
+	analyser_counter(a, false, "tainted", 4097, 1);
+	feed_text(a, null_deref, 1);
+	analyser_counter(a, true, "tainted", 4097 | 1 << 7 | 1 << 9, 2);
+	analyser_finish(a, 3);
+	assert_int_equal(analyser_n_findings(a), 1);
+	analyser_free(a);
+}
+
+static void test_vmm_events(void **state)
+{
+	struct analyser *a = analyser_new(NULL);
+
+	(void)state;
+	analyser_vmm(a, VMM_EVENT_PANICKED, NULL, 1);
+	analyser_finish(a, 2);
+	assert_non_null(analyser_crash(a));
+	analyser_free(a);
+
+	a = analyser_new(NULL); /* the console tells it, too */
+	analyser_vmm(a, VMM_EVENT_PANICKED, NULL, 1);
+	feed_text(a, "[    1.000000] Kernel panic - not syncing: enough\n", 2);
+	analyser_finish(a, 3);
+	assert_int_equal(analyser_n_findings(a), 1);
+	analyser_free(a);
+
+	a = analyser_new(NULL); /* a triple fault */
+	analyser_vmm(a, VMM_EVENT_RESET, NULL, 1);
+	assert_non_null(analyser_crash(a));
+	analyser_free(a);
+
+	a = analyser_new(NULL);
+	feed_text(a, "[    1.000000] reboot: Restarting system\n", 1);
+	analyser_vmm(a, VMM_EVENT_RESET, NULL, 2);
+	assert_null(analyser_crash(a));
+	analyser_free(a);
+}
+
+#define BANNER "[    0.000000] Linux version 6.1.0 (a@b) #1 SMP\n"
+
+static void test_reboot(void **state)
+{
+	struct analyser *a = analyser_new(NULL);
+
+	(void)state;
+	feed_text(a, BANNER "[    9.000000] working\n" BANNER, 1);
+	analyser_finish(a, 2);
+	assert_int_equal(analyser_n_findings(a), 1);
+	assert_string_equal(analyser_finding(a, 0)->title, "unexpected reboot");
+	analyser_free(a);
+
+	a = analyser_new(NULL); /* several boots in one log are in order when each ended in order */
+	feed_text(a, BANNER "[    9.000000] reboot: Restarting system\n" BANNER "[    9.000000] reboot: Power down\n", 1);
+	analyser_finish(a, 2);
+	assert_int_equal(analyser_n_findings(a), 0);
+	analyser_free(a);
+}
+
+/* In a kernel's log only the kernel is believed. */
+static void test_a_program_accuses_nobody(void **state)
+{
+	struct analyser *a = analyser_new(NULL);
+
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		feed_text(a, "[    1.000000] quiet\n", 1);
+	feed_text(a, "BUG: this is my own text\nKernel panic - not syncing: in a test's output\n# grep 'Kernel panic' log\nWARNING: CPU: 0 PID: 1 at x.c:1 f+0x1/0x2\n", 2);
+	analyser_finish(a, 3);
+	assert_int_equal(analyser_n_findings(a), 0);
+	analyser_free(a);
+}
+
+/* CONFIG_PRINTK_CALLER: two reports, line by line in each other. */
+static void test_interleaved_callers(void **state)
+{
+	static const char log[] =
+		"[    1.000000][  T100] WARNING: CPU: 0 PID: 100 at fs/a.c:1 first+0x1/0x2\n"
+		"[    1.000000][  T200] BUG: kernel NULL pointer dereference, address: 0000000000000010\n"
+		"[    1.000001][  T100] Call Trace:\n"
+		"[    1.000001][  T200] Oops: 0000 [#1] SMP\n"
+		"[    1.000002][  T200] RIP: 0010:second+0x1/0x2\n"
+		"[    1.000002][  T100]  first+0x1/0x2\n"
+		"[    1.000003][  T200] Call Trace:\n"
+		"[    1.000003][  T100]  caller_of_first+0x1/0x2\n"
+		"[    1.000004][  T200]  caller_of_second+0x1/0x2\n"
+		"[    1.000004][  T100] ---[ end trace 0000000000000000 ]---\n"
+		"[    1.000005][  T200] ---[ end trace 0000000000000000 ]---\n";
+	struct analyser *a = read_log(log, 5);
+
+	(void)state;
+	assert_int_equal(analyser_n_findings(a), 2);
+	assert_string_equal(analyser_finding(a, 0)->fingerprint, "warn:first:caller_of_first");
+	assert_string_equal(analyser_finding(a, 0)->caller, "T100");
+	assert_string_equal(analyser_finding(a, 1)->fingerprint, "oops:second:caller_of_second");
+	analyser_free(a);
+}
+
+/* A log that begins and ends in the middle of lines. */
+static void test_cut_log(void **state)
+{
+	struct analyser *a;
+
+	(void)state;
+	a = read_log("45678] BUG: kernel NULL pointer dereference, address: 0000000000000010\n[   12.345682] RIP: 0010:culprit+0x1", 9);
+	assert_int_equal(analyser_n_findings(a), 1);
+	assert_true(analyser_finding(a, 0)->is_complete);
+	analyser_free(a);
+	a = read_log("[    1.000000] x\n[    2.000000] Kernel panic - not syncing: no newline", 9);
+	assert_int_equal(analyser_n_findings(a), 1);
+	analyser_free(a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_oops),
 		cmocka_unit_test(test_two_channels_one_finding),
+		cmocka_unit_test(test_fuller_copy_is_kept),
+		cmocka_unit_test(test_replayed_log_is_not_counted),
+		cmocka_unit_test(test_a_flood_is_one_finding),
+		cmocka_unit_test(test_a_crash_finds_room),
+		cmocka_unit_test(test_consequences_have_a_cause),
+		cmocka_unit_test(test_silence_ends_a_report),
+		cmocka_unit_test(test_hang_since),
+		cmocka_unit_test(test_counters),
+		cmocka_unit_test(test_vmm_events),
+		cmocka_unit_test(test_reboot),
+		cmocka_unit_test(test_a_program_accuses_nobody),
+		cmocka_unit_test(test_interleaved_callers),
+		cmocka_unit_test(test_cut_log),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
