@@ -131,9 +131,12 @@ int disk_mount_image(const struct wire_mount_image *m, struct error *err)
 	if (mkdir(target, 0755) < 0 && errno != EEXIST && file_make_dirs(target, true, 0755) < 0)
 		return error_sys(err, errno, "make '%s'", target);
 	if (mount(dev, target, fstype, flags, NULL) < 0) {
-		if (errno == ENODEV)
-			return error_sys(err, errno, "mount layer '%s': this kernel has no %s", m->name, fstype);
-		return error_sys(err, errno, "mount layer '%s' (%s on disk '%s', %s)", m->name, fstype, m->serial, dev);
+		int e = errno;
+
+		rmdir(target); /* an empty folder would be taken for the layer */
+		if (e == ENODEV)
+			return error_sys(err, e, "mount layer '%s': this kernel has no %s", m->name, fstype);
+		return error_sys(err, e, "mount layer '%s' (%s on disk '%s', %s)", m->name, fstype, m->serial, dev);
 	}
 	return 0;
 }

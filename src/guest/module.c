@@ -93,6 +93,60 @@ int module_dep_each(const char *dep, size_t len, const char *name, int (*fn)(voi
 	return 0;
 }
 
+/* Next word of a line; its length in *ret_len. NULL at the end. */
+static const char *next_word(const char **p, const char *end, size_t *ret_len)
+{
+	const char *word;
+
+	while (*p < end && **p == ' ')
+		++*p;
+	word = *p;
+	while (*p < end && **p != ' ')
+		++*p;
+	*ret_len = (size_t)(*p - word);
+	return *ret_len ? word : NULL;
+}
+
+static bool word_is(const char *word, size_t len, const char *s)
+{
+	return word && strlen(s) == len && memcmp(word, s, len) == 0;
+}
+
+int module_words_each(const char *text, size_t len, const char *keyword, const char *name,
+		      int (*fn)(void *ctx, const char *word), void *ctx)
+{
+	const char *end = text + len;
+	int count = 0;
+
+	for (const char *line = text; line < end; line += line_len(line, end) + 1) {
+		const char *p = line, *line_end = line + line_len(line, end), *word;
+		size_t n;
+
+		word = next_word(&p, line_end, &n);
+		if (!word_is(word, n, keyword))
+			continue;
+		word = next_word(&p, line_end, &n);
+		if (!word || !same_name(word, n, name, strlen(name)))
+			continue;
+		while ((word = next_word(&p, line_end, &n))) {
+			char buf[256];
+			int r;
+
+			if (word_is(word, n, "post:"))
+				break;
+			if (word_is(word, n, "pre:") || n >= sizeof(buf))
+				continue;
+			memcpy(buf, word, n);
+			buf[n] = '\0';
+			r = fn(ctx, buf);
+			if (r < 0)
+				return r;
+			count++;
+		}
+	}
+	return count;
+}
+
 bool module_list_has(const char *list, size_t len, const char *name)
 {
 	const char *end = list + len;
@@ -131,28 +185,6 @@ static bool is_loaded(const char *name)
 	return access(path, F_OK) == 0;
 }
 
-struct load {
-	const char *dir, *params;
-	char failed[FILE_PATH_MAX]; /* what could not be loaded */
-};
-
-static int load_one(void *ctx, const char *path, bool is_last)
-{
-	struct load *l = ctx;
-	char full[2 * FILE_PATH_MAX];
-	int r;
-
-	if (is_loaded(path))
-		return 0;
-	r = path[0] == '/' ? file_path(full, sizeof(full), "%s", path) :
-			     file_path(full, sizeof(full), "%s/%s", l->dir, path);
-	if (r == 0)
-		r = module_load_file(full, is_last ? l->params : "");
-	if (r < 0)
-		file_path(l->failed, sizeof(l->failed), "%s", path);
-	return r;
-}
-
 /* Maps a whole file; an empty or missing one is "". */
 static const char *map_file(const char *dir, const char *name, size_t *ret_len)
 {
@@ -174,6 +206,92 @@ static const char *map_file(const char *dir, const char *name, size_t *ret_len)
 	return p;
 }
 
+
+/* What depmod(8) wrote, mapped when first asked for. */
+enum index { DEP, BUILTIN, ALIAS, SOFTDEP, N_INDEXES };
+
+struct load {
+	char dir[512];
+	const char *params;
+	char failed[FILE_PATH_MAX]; /* what could not be loaded */
+	unsigned depth;		    /* of names that led to names */
+	const char *text[N_INDEXES];
+	size_t len[N_INDEXES];
+};
+
+#define DEPTH_MAX 8 /* aliases and soft dependencies may go in circles */
+
+static const char *index_text(struct load *l, enum index i)
+{
+	static const char *const names[N_INDEXES] = { "modules.dep", "modules.builtin", "modules.alias", "modules.softdep" };
+
+	if (!l->text[i])
+		l->text[i] = map_file(l->dir, names[i], &l->len[i]);
+	return l->text[i];
+}
+
+static int load_name(struct load *l, const char *name, const char *params);
+
+/* A soft dependency: whether it can be loaded does not matter. */
+static int load_soft(void *ctx, const char *word)
+{
+	struct load *l = ctx;
+
+	load_name(l, word, "");
+	return 0;
+}
+
+static int load_one(void *ctx, const char *path, bool is_last)
+{
+	struct load *l = ctx;
+	char full[2 * FILE_PATH_MAX], name[256];
+	const char *params = is_last ? l->params : "", *start;
+	size_t len;
+	int r;
+
+	if (is_loaded(path))
+		return 0;
+	start = name_of(path, strlen(path), &len);
+	if (file_path(name, sizeof(name), "%.*s", (int)len, start) == 0)
+		module_words_each(index_text(l, SOFTDEP), l->len[SOFTDEP], "softdep", name, load_soft, l);
+	r = path[0] == '/' ? file_path(full, sizeof(full), "%s", path) :
+			     file_path(full, sizeof(full), "%s/%s", l->dir, path);
+	if (r == 0)
+		r = module_load_file(full, params);
+	if (r < 0)
+		file_path(l->failed, sizeof(l->failed), "%s", path);
+	return r;
+}
+
+static int load_alias(void *ctx, const char *word)
+{
+	struct load *l = ctx;
+
+	return load_name(l, word, "");
+}
+
+/* 0, or -errno with l->failed; -ESRCH: nothing of that name. */
+static int load_name(struct load *l, const char *name, const char *params)
+{
+	const char *outer = l->params;
+	int r;
+
+	if (is_loaded(name))
+		return 0;
+	if (l->depth == DEPTH_MAX)
+		return -ESRCH;
+	l->depth++;
+	l->params = params;
+	r = module_dep_each(index_text(l, DEP), l->len[DEP], name, load_one, l);
+	l->params = outer;
+	if (r == 0 && module_list_has(index_text(l, BUILTIN), l->len[BUILTIN], name))
+		r = 1;
+	if (r == 0)
+		r = module_words_each(index_text(l, ALIAS), l->len[ALIAS], "alias", name, load_alias, l);
+	l->depth--;
+	return r < 0 ? r : r > 0 ? 0 : -ESRCH;
+}
+
 static int explain(int r, const char *path, const char *module, struct error *err)
 {
 	if (r == -ENOKEY)
@@ -190,36 +308,20 @@ static int explain(int r, const char *path, const char *module, struct error *er
 int module_load(const char *module, const char *params, struct error *err)
 {
 	static struct load l;
-	char dir[512];
 	struct utsname u;
-	const char *text;
-	size_t len;
 	int r;
 
 	if (module[0] == '/') {
-		if (is_loaded(module))
-			return 0;
-		r = module_load_file(module, params);
+		r = is_loaded(module) ? 0 : module_load_file(module, params);
 		return r < 0 ? explain(r, module, module, err) : 0;
 	}
-	if (is_loaded(module))
-		return 0;
 	uname(&u);
-	r = file_path(dir, sizeof(dir), "/lib/modules/%s", u.release);
-	if (r < 0)
-		return error_sys(err, -r, "load module '%s'", module);
-	l.dir = dir;
-	l.params = params;
-	text = map_file(dir, "modules.dep", &len);
-	r = module_dep_each(text, len, module, load_one, &l);
-	if (r < 0)
-		return explain(r, l.failed, module, err);
-	if (r > 0)
-		return 0;
-	text = map_file(dir, "modules.builtin", &len);
-	if (module_list_has(text, len, module))
-		return 0;
-	return error_sys(err, ENOENT, "load module '%s': neither modules.dep nor modules.builtin of %s has it", module, dir);
+	file_path(l.dir, sizeof(l.dir), "/lib/modules/%s", u.release);
+	r = load_name(&l, module, params);
+	if (r == -ESRCH)
+		return error_set(err, ERROR_MISSING, "cannot load module '%s': modules.dep, modules.builtin and modules.alias of %s do not have it",
+				 module, l.dir);
+	return r < 0 ? explain(r, l.failed, module, err) : 0;
 }
 
 int module_load_initramfs(const char *dir)

@@ -23,13 +23,25 @@ bool module_same_name(const char *a, const char *b);
 int module_dep_each(const char *dep, size_t len, const char *name, int (*fn)(void *ctx, const char *path, bool is_last),
 		    void *ctx);
 
+/*
+ * Calls fn with each word that belongs to name in a text of lines "keyword name
+ * word...": modules.alias (keyword "alias", name the alias) and modules.softdep
+ * ("softdep"; words behind "post:" are left out). Returns how many, or what fn
+ * returned when that was negative.
+ */
+int module_words_each(const char *text, size_t len, const char *keyword, const char *name,
+		      int (*fn)(void *ctx, const char *word), void *ctx);
+
 /* Is it listed in the text of modules.builtin? */
 bool module_list_has(const char *list, size_t len, const char *name);
 
 /* Loads one file. One that is loaded already is fine. 0, or -errno. */
 int module_load_file(const char *path, const char *params);
 
-/* LOAD_MODULE: absolute path, or a name of /lib/modules/<release>. Built-in and loaded: done. */
+/*
+ * LOAD_MODULE: absolute path, or a name or alias (without wildcards) of
+ * /lib/modules/<release>, with dependencies, soft ones too. Built-in and loaded: done.
+ */
 int module_load(const char *module, const char *params, struct error *err);
 
 /* Loads and deletes what <dir>/order lists; failures are logged and do not stop it. Returns how many are in. */

@@ -433,8 +433,10 @@ bool request_reaped(pid_t pid, int wait_status)
 static void settle_advance(void)
 {
 	if (settle.state == DRAINING) {
-		if (!kmsg_forward(64) && clock_mono_ns() < settle.deadline_ns)
-			return;
+		/* To the end in one go: once all is read no descriptor would wake us. Without room the channel does. */
+		while (!kmsg_forward(64) && clock_mono_ns() < settle.deadline_ns)
+			if (!channel_can_stream())
+				return;
 		if (!channel_can_answer())
 			return;
 		send_result(settle.id, 0, "");

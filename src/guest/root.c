@@ -92,6 +92,8 @@ static int overlay_options(const struct wire_list *layers, char *buf, size_t cap
 
 		if (!disk_is_layer_name(name))
 			return error_set(err, ERROR_USAGE, "'%s' is no name for a layer", name);
+		if (access(name, F_OK) < 0)
+			return error_set(err, ERROR_MISSING, "layer '%s' is not mounted", name);
 		if (at < n + 1 + sizeof(head))
 			return error_set(err, ERROR_UNSUPPORTED, "more layers than the kernel takes (%u)", layers->n);
 		if (at != cap - sizeof(tail))
@@ -112,10 +114,10 @@ int root_assemble(const struct wire_assemble *m, struct error *err)
 
 	if (is_assembled)
 		return error_set(err, ERROR_USAGE, "the root is assembled already");
+	if (chdir(DISK_LAYERS_DIR) < 0)
+		return error_sys(err, errno, "enter '%s': no layer is mounted", DISK_LAYERS_DIR);
 	if (overlay_options(&m->layers, options, sizeof(options), err) < 0 || make_top(m->tmpfs_bytes, err) < 0)
 		return -1;
-	if (chdir(DISK_LAYERS_DIR) < 0)
-		return error_sys(err, errno, "enter '%s'", DISK_LAYERS_DIR);
 	if (mount("overlay", ROOT_DIR, "overlay", 0, options) < 0) {
 		if (errno == ENODEV)
 			return error_sys(err, errno, "build the root: this kernel has no overlayfs");
