@@ -27,6 +27,7 @@ extern const struct command cmd_stop;
 extern const struct command cmd_wait;
 extern const struct command cmd_template;
 extern const struct command cmd_profile;
+extern const struct command cmd_boot_time;
 extern const struct command cmd_runs;
 extern const struct command cmd_config;
 extern const struct command cmd_disk;

@@ -41,6 +41,7 @@ const struct command *const quiz_commands[] = {
 	&cmd_template,
 	/* what was, and the machinery */
 	&cmd_verdict,
+	&cmd_boot_time,
 	&cmd_runs,
 	&helper_symbolize,
 	&cmd_disk,

@@ -17,6 +17,7 @@
 #include "spec/arch.h"
 #include "sys/fs.h"
 #include "sys/lock.h"
+#include "wire/wire.h"
 
 #define RESULT_FORMAT 1
 
@@ -75,6 +76,39 @@ static json_t *counters_json(const char *lines)
 	return o;
 }
 
+/*
+ * The way to the program, in milliseconds since the start. Stages before the
+ * channel are told when it opens, so their time is the guest clock's, moved
+ * by the smallest difference seen between the clocks (the least delayed
+ * message). A clone's clock says nothing about this run: there it is when the
+ * message came.
+ */
+static json_t *stages_json(const struct outcome *o)
+{
+	json_t *a = json_array();
+	int64_t offset = INT64_MAX;
+
+	for (size_t i = 0; i < o->n_stages; i++) {
+		int64_t d = (int64_t)(o->stages[i].host_ns - o->stages[i].guest_ns);
+
+		if (d < offset)
+			offset = d;
+	}
+	if (o->n_stages && !o->was_clone && !o->made_template)
+		json_array_append_new(a, json_pack("{s:s, s:f}", "name", "kernel", "ms",
+						   (double)(offset - (int64_t)o->started_ns) / 1e6));
+	for (size_t i = 0; i < o->n_stages; i++) {
+		const struct outcome_stage *st = &o->stages[i];
+		const char *name = wire_stage_name(st->stage);
+		int64_t at = o->was_clone || o->made_template ? (int64_t)st->host_ns : offset + (int64_t)st->guest_ns;
+
+		if (name)
+			json_array_append_new(a, json_pack("{s:s, s:f}", "name", name, "ms",
+							   (double)(at - (int64_t)o->started_ns) / 1e6));
+	}
+	return a;
+}
+
 static json_t *result_json(const struct run_facts *f, const struct run_plan *p, const struct record *rec,
 			   const struct outcome *o, const struct verdict_result *v, time_t started)
 {
@@ -96,6 +130,7 @@ static json_t *result_json(const struct run_facts *f, const struct run_plan *p, 
 	json_object_set_new(j, "duration_ms", json_integer((json_int_t)((o->ended_ns - o->started_ns) / 1000000)));
 	json_object_set_new(j, "startup_ms",
 			    o->running_ns ? json_integer((json_int_t)((o->running_ns - o->started_ns) / 1000000)) : json_null());
+	json_object_set_new(j, "stages", stages_json(o));
 	json_object_set_new(j, "is_clone", json_boolean(o->was_clone || o->made_template));
 	json_object_set_new(j, "made_template", json_boolean(o->made_template));
 	json_object_set_new(j, "kernel", json_string(p->kernel_id));

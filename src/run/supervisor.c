@@ -233,6 +233,9 @@ static void on_frame(void *ctx, struct guest *g, const struct wire_frame *f)
 	case WIRE_STAGE:
 		if (wire_get_stage(f, &stage) != WIRE_OK)
 			break;
+		if (s->out->n_stages < OUTCOME_STAGES_MAX)
+			s->out->stages[s->out->n_stages++] =
+				(struct outcome_stage){ stage.stage, loop_now_ns(), stage.mono_ns };
 		return;
 	case WIRE_STARTED:
 	case WIRE_DATA:

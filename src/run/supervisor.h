@@ -35,6 +35,14 @@ struct supervisor_options {
 	void *ctx;
 };
 
+/* A boot stage (wire.h): when it was told, and what the guest's clock said when it was reached. */
+struct outcome_stage {
+	uint32_t stage;
+	uint64_t host_ns, guest_ns;
+};
+
+#define OUTCOME_STAGES_MAX 16
+
 struct outcome {
 	struct verdict_input facts;    /* analyser included */
 	struct error error;	       /* of setup, or what the VMM said when it was lost */
@@ -45,6 +53,8 @@ struct outcome {
 	bool was_clone, made_template;
 	bool kvm_was_silent;	       /* KVM guest without a byte: run again under emulation */
 	uint64_t started_ns, running_ns, ended_ns; /* monotonic: start, program's execve, end */
+	struct outcome_stage stages[OUTCOME_STAGES_MAX];
+	size_t n_stages;
 	char *counters;		       /* owned; "name=value" lines at the end */
 };
 
