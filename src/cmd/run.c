@@ -6,11 +6,41 @@
 
 #include "cmd/commands.h"
 #include "run/background.h"
+#include "image/kernel.h"
+#include "image/openzfs.h"
 #include "run/run.h"
+#include "spec/arch.h"
+#include "spec/status.h"
 
 static void print(const char *text)
 {
 	fputs(text, stderr);
+}
+
+/* --make: a build that fails is the result, shown as the compiler printed it. */
+static int make_first(const struct context *ctx, int *ret_status, struct error *err)
+{
+	const struct runspec *rs = &ctx->defaults;
+	const struct arch *arch = rs->arch ? arch_find(rs->arch) : arch_native();
+	struct kernel kernel = { 0 };
+	int r;
+
+	if (!ctx->workspace.root) {
+		error_set(err, ERROR_USAGE, "--make wants a workspace: this folder lies in none");
+		return error_hint(err, "quiz init, in the source tree");
+	}
+	if (!arch)
+		return error_set(err, ERROR_USAGE, "unknown architecture '%s'", rs->arch);
+	if (kernel_find(&ctx->paths, arch->name, rs->kernel, NULL, &kernel, err) < 0)
+		return -1;
+	r = openzfs_make(&ctx->paths, ctx->workspace.root, &kernel, rs->make_target ? rs->make_target : "", err);
+	kernel_clear(&kernel);
+	if (r < 0 && err->kind == ERROR_CHILD) {
+		command_print_error(err);
+		*ret_status = STATUS_SETUP;
+		return 0;
+	}
+	return r;
 }
 
 static int run_main(int argc, char **argv, struct error *err)
@@ -30,6 +60,10 @@ static int run_main(int argc, char **argv, struct error *err)
 		fputs(str_cstr(&text), stdout);
 		return 0;
 	}
+	if (ctx.defaults.do_make && make_first(&ctx, &status, err) < 0)
+		return -1;
+	if (status)
+		return status;
 	if (!background_is_wanted(&ctx.defaults))
 		return run_execute(&req, print, &status, err) < 0 ? -1 : status;
 	/* The supervisor has no terminal to look at. */

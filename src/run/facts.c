@@ -17,6 +17,7 @@
 #include "image/disk.h"
 #include "image/initramfs.h"
 #include "image/kernel.h"
+#include "image/openzfs.h"
 #include "image/root.h"
 #include "spec/arch.h"
 #include "sys/fs.h"
@@ -137,6 +138,47 @@ static int pack_kernel(struct run_facts *f, struct error *err)
 	struct layer_source src = { .host = tree, .guest = "/", .key = f->kernel.key };
 
 	return tree ? pack(f, RUN_LAYER_KERNEL, &src, 1, err) : 0;
+}
+
+/* An option of the zfs profile as it was typed; "" for a bare word, NULL when it was not. */
+static const char *zfs_option(const struct runspec *rs, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < rs->n_profiles; i++)
+		for (size_t k = 0; str_eq(rs->profiles[i].name, "zfs") && k < rs->profiles[i].options.n; k++) {
+			const char *o = rs->profiles[i].options.v[k];
+
+			if (!strncmp(o, name, n) && (!o[n] || o[n] == '='))
+				return o[n] ? o + n + 1 : o + n;
+		}
+	return NULL;
+}
+
+static int pack_zfs(struct run_facts *f, struct error *err)
+{
+	const struct openzfs_request rq = { .workspace_root = f->workspace->root,
+					    .build_dir = zfs_option(f->spec, "build"),
+					    .wants_trace = zfs_option(f->spec, "trace") != NULL,
+					    .wants_gpl = zfs_option(f->spec, "gpl") != NULL };
+	struct openzfs_stage st = { 0 };
+	struct layer_source *src = NULL;
+	size_t n = 0;
+	int r;
+
+	if (!f->profiles.wants_openzfs)
+		return 0;
+	if (openzfs_layer(f->paths, &rq, &f->kernel, &st, err) < 0)
+		return -1;
+	for (size_t i = 0; i < st.dirs.n; i++)
+		*VEC_PUSH(src, n) = (struct layer_source){ .host = st.dirs.v[i], .guest = "/" };
+	strv_add_all(&f->zfs_modules, st.modules.v);
+	strv_add_all(&f->zfs_unstripped, st.unstripped.v);
+	f->zfs_describe = mem_strdup(st.describe);
+	r = pack(f, RUN_LAYER_ZFS, src, n, err);
+	free(src);
+	openzfs_stage_clear(&st);
+	return r;
 }
 
 static int pack_profiles(struct run_facts *f, struct error *err)
@@ -277,7 +319,7 @@ int facts_gather(struct run_facts *f, struct error *err)
 	agent = initramfs_agent_path(f->paths, f->arch->name);
 	if (initramfs_get(f->paths, &f->kernel, agent, &f->initrd_path, &f->initrd_key, err) < 0)
 		return -1;
-	if (take_root_layer(f) < 0 || pack_kernel(f, err) < 0 || pack_profiles(f, err) < 0 ||
+	if (take_root_layer(f) < 0 || pack_kernel(f, err) < 0 || pack_zfs(f, err) < 0 || pack_profiles(f, err) < 0 ||
 	    pack_user(f, err) < 0)
 		return -1;
 	return make_disks(f, err);

@@ -301,19 +301,57 @@ static void plan_shares(struct run_plan *p, const struct run_facts *f)
 	}
 }
 
+/* "/usr/lib/modules/6.1/extra/zfs.ko" is module zfs. */
+static bool is_module(const char *path, const char *name)
+{
+	const char *base = strrchr(path, '/');
+	size_t n = strlen(name);
+
+	base = base ? base + 1 : path;
+	return !strncmp(base, name, n) && (!base[n] || !strcmp(base + n, ".ko"));
+}
+
+static const struct profile_module *profile_module(const struct run_facts *f, const char *path)
+{
+	for (size_t i = 0; i < f->profiles.n_modules; i++)
+		if (is_module(path, f->profiles.modules[i].name))
+			return &f->profiles.modules[i];
+	return NULL;
+}
+
+/* An OpenZFS build's modules, where the build put them, with what profiles say of their parameters. */
+static void plan_zfs(struct run_plan *p, const struct run_facts *f)
+{
+	struct step *s;
+
+	for (size_t i = 0; i < f->zfs_modules.n; i++) {
+		const struct profile_module *m = profile_module(f, f->zfs_modules.v[i]);
+
+		steps_add(&p->setup, STEP_LOAD_MODULE, f->zfs_modules.v[i], m ? m->params : NULL);
+	}
+	/* A failed VERIFY parks its thread for ever; where nobody sits and looks it shall be a panic at once. */
+	if (f->profiles.wants_openzfs && !p->program.tty) {
+		s = steps_add(&p->setup, STEP_WRITE_FILE, "/sys/module/spl/parameters/spl_panic_halt", "1");
+		s->flags = WIRE_WRITE_OPTIONAL;
+	}
+}
+
+static bool is_zfs_module(const struct run_facts *f, const char *name)
+{
+	for (size_t i = 0; i < f->zfs_modules.n; i++)
+		if (is_module(f->zfs_modules.v[i], name))
+			return true;
+	return false;
+}
+
 static void plan_modules(struct run_plan *p, const struct run_facts *f)
 {
+	plan_zfs(p, f);
 	for (size_t i = 0; i < f->profiles.n_modules; i++) {
 		const struct profile_module *m = &f->profiles.modules[i];
 		struct step *s;
 
-		/* "spl" and "zfs" of a build lie where the build put them: absolute paths, in order. */
-		for (size_t k = 0; str_eq(m->name, "zfs") && k < f->zfs_modules.n; k++)
-			steps_add(&p->setup, STEP_LOAD_MODULE, f->zfs_modules.v[k],
-				  k + 1 == f->zfs_modules.n ? m->params : NULL);
-		if (str_eq(m->name, "zfs") && f->zfs_modules.n)
-			continue;
-		if (str_eq(m->name, "spl") && f->zfs_modules.n)
+		if (is_zfs_module(f, m->name))
 			continue;
 		s = steps_add(&p->setup, STEP_LOAD_MODULE, m->name, m->params);
 		s->flags = m->is_optional ? WIRE_MODULE_OPTIONAL : 0;
@@ -507,9 +545,9 @@ int plan_make(struct run_facts *f, struct run_plan *p, struct error *err)
 	if (plan_machine(p, f, err) < 0)
 		return -1;
 	plan_base(p, f);
+	plan_program(p, f);
 	if (plan_setup(p, f, err) < 0)
 		return -1;
-	plan_program(p, f);
 	plan_template(p, f);
 	p->locks = take_ptr(f->locks);
 	p->n_locks = f->n_locks;

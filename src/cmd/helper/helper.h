@@ -16,6 +16,7 @@
 extern const struct command cmd_kernel;
 extern const struct command cmd_root;
 extern const struct command cmd_foreign;
+extern const struct command cmd_setup;
 
 /*
  * Progress on stderr: a line that is redrawn (bar, speed, time left, elapsed)
