@@ -9,6 +9,7 @@
  *	image	boot/vmlinuz-R, config-R, System.map-R	-> vmlinuz, config, System.map
  *		lib/modules/R/				-> layer/usr/lib/modules/R/
  *	headers	usr/src, usr/lib/linux-kbuild-*		-> headers/..., build is a link into it
+ *	libc	where kbuild is of a newer release	-> headers/hostlib/
  *	dbg	usr/lib/debug/boot/vmlinux-R		-> debug/vmlinux
  */
 
@@ -33,6 +34,7 @@ enum part {
 	PART_IMAGE,
 	PART_HEADERS,
 	PART_DEBUG,
+	PART_HOSTLIB,
 };
 
 struct wanted_package {
@@ -243,11 +245,11 @@ static int want_debug(struct fetch *f, struct error *err)
 
 /* ---- downloading ---- */
 
-static uint64_t total_bytes(const struct fetch *f)
+static uint64_t total_bytes(const struct fetch *f, size_t first)
 {
 	uint64_t sum = 0;
 
-	for (size_t i = 0; i < f->n_wanted; i++)
+	for (size_t i = first; i < f->n_wanted; i++)
 		sum += wanted_package(f, i)->size_bytes;
 	return sum;
 }
@@ -264,15 +266,15 @@ static char *deb_path(const struct fetch *f, const struct apt_package *p)
 	return str_take(&name);
 }
 
-static int download(struct fetch *f, struct error *err)
+static int download(struct fetch *f, size_t first, const char *what, struct error *err)
 {
 	_cleanup_strv_ struct strv specs = STRV_INIT;
-	uint64_t bytes = total_bytes(f);
+	uint64_t bytes = total_bytes(f, first);
 	char size[32];
 
-	for (size_t i = 0; i < f->n_wanted; i++)
+	for (size_t i = first; i < f->n_wanted; i++)
 		strv_add(&specs, f->wanted[i].spec);
-	progress_stage(f->progress, "downloading %s (%zu packages, %s)", f->image, f->n_wanted,
+	progress_stage(f->progress, "downloading %s (%zu packages, %s)", what, f->n_wanted - first,
 		       format_size(bytes, size, sizeof(size)));
 	if (fs_mkdir_p(f->debs, 0755, err) < 0)
 		return -1;
@@ -342,7 +344,20 @@ static char *place_debug(void *ctx, const char *path)
 	return str_eq(path, vmlinux) || str_eq(path, newer) ? mem_strdup("debug/vmlinux") : NULL;
 }
 
-static int unpack(struct fetch *f, const char *dir, struct error *err)
+/* Shared libraries, flat: "usr/lib/x86_64-linux-gnu/libc.so.6" and nothing of the folders below. */
+static char *place_hostlib(void *ctx, const char *path)
+{
+	const char *name = strrchr(path, '/');
+
+	(void)ctx;
+	if (str_starts(path, "usr/"))
+		path += 4;
+	path = str_starts(path, "lib/") ? strchr(path + 4, '/') : NULL;
+	return path && path == strrchr(path, '/') && strstr(path, ".so") ? mem_printf("headers/hostlib%s", name) : NULL;
+}
+
+/* From the wanted package with this index on. */
+static int unpack(struct fetch *f, size_t first, const char *dir, struct error *err)
 {
 	static const struct {
 		const char *what;
@@ -351,9 +366,10 @@ static int unpack(struct fetch *f, const char *dir, struct error *err)
 		[PART_IMAGE] = { "kernel", place_image },
 		[PART_HEADERS] = { "headers", place_headers },
 		[PART_DEBUG] = { "debug information", place_debug },
+		[PART_HOSTLIB] = { "libraries for the build programs", place_hostlib },
 	};
 
-	for (size_t i = 0; i < f->n_wanted; i++) {
+	for (size_t i = first; i < f->n_wanted; i++) {
 		_cleanup_free_ char *deb = deb_path(f, wanted_package(f, i));
 		enum part part = f->wanted[i].part;
 
@@ -364,6 +380,44 @@ static int unpack(struct fetch *f, const char *dir, struct error *err)
 	return 0;
 }
 
+/* The libraries that kbuild's package depends on, and theirs. */
+static int want_libraries(struct fetch *f, const char *kbuild, struct error *err)
+{
+	static const char *const prefixes[] = { "lib", "zlib" };
+	const char *host = arch_native()->debian;
+	_cleanup_strv_ struct strv names = STRV_INIT;
+	const struct apt_package *p = find_package(f, kbuild, host, f->version);
+
+	for (size_t i = 0; p;) {
+		_cleanup_free_ char *depends = mem_strdup(p->depends);
+
+		for (size_t j = 0; j < ARRAY_SIZE(prefixes); j++)
+			apt_depends(depends, prefixes[j], &names);
+		for (p = NULL; i < names.n && !p; i++) {
+			if (show_one(f, names.v[i], host, err) < 0)
+				return -1;
+			p = find_package(f, names.v[i], host, NULL);
+			if (p)
+				want(f, p, PART_HOSTLIB);
+		}
+	}
+	return 0;
+}
+
+static int bring_libraries(struct fetch *f, const struct kernel_headers *h, const struct strv *programs,
+			   const char *dir, struct error *err)
+{
+	size_t first = f->n_wanted;
+
+	for (size_t i = 0; i < first; i++)
+		if (str_starts(wanted_package(f, i)->name, "linux-kbuild-") &&
+		    want_libraries(f, wanted_package(f, i)->name, err) < 0)
+			return -1;
+	if (download(f, first, "libraries for the build programs", err) < 0 || unpack(f, first, dir, err) < 0)
+		return -1;
+	return kernel_headers_wrap(h, programs, err);
+}
+
 static int make_build(struct fetch *f, const char *dir, struct error *err)
 {
 	_cleanup_free_ char *root = fs_join(dir, "headers");
@@ -371,11 +425,14 @@ static int make_build(struct fetch *f, const char *dir, struct error *err)
 	_cleanup_free_ char *target = mem_printf("headers/usr/src/linux-headers-%s", f->name.release);
 	_cleanup_free_ char *full = fs_join(dir, target);
 	struct kernel_headers h = { .root = root, .release = f->name.release, .arch = f->arch };
+	_cleanup_strv_ struct strv too_new = STRV_INIT;
 	struct error why = ERROR_INIT;
 
 	if (!fs_is_dir(full))
 		return 0;
-	if (kernel_headers_relocate(&h, err) < 0)
+	if (kernel_headers_relocate(&h, err) < 0 || kernel_headers_too_new(&h, &too_new, err) < 0)
+		return -1;
+	if (too_new.n && bring_libraries(f, &h, &too_new, dir, err) < 0)
 		return -1;
 	if (kernel_headers_check(&h, &why) < 0)
 		progress_note(f->progress, "no external modules for this kernel on this host: %s", why.text);
@@ -392,7 +449,7 @@ static int fill(struct fetch *f, struct kernel_draft *d, struct error *err)
 		return -1;
 	if (f->options->with_debug && want_debug(f, err) < 0)
 		return -1;
-	if (download(f, err) < 0 || unpack(f, d->dir, err) < 0 || make_build(f, d->dir, err) < 0)
+	if (download(f, 0, f->image, err) < 0 || unpack(f, 0, d->dir, err) < 0 || make_build(f, d->dir, err) < 0)
 		return -1;
 	if (!f->boot_file)
 		return error_set(err, ERROR_UNSUPPORTED, "cannot use package '%s': there is no kernel image in it", f->image);
@@ -417,7 +474,7 @@ static int add_debug(struct fetch *f, struct kernel_draft *d, struct error *err)
 	if (!tmp)
 		return -1;
 	from = fs_join(tmp, "debug");
-	r = want_debug(f, err) < 0 || download(f, err) < 0 || unpack(f, tmp, err) < 0 ? -1 : 0;
+	r = want_debug(f, err) < 0 || download(f, 0, "debug information", err) < 0 || unpack(f, 0, tmp, err) < 0 ? -1 : 0;
 	if (r == 0 && rename(from, to) < 0)
 		r = error_sys(err, errno, "publish '%s'", to);
 	fs_remove_tree(tmp, NULL, NULL);

@@ -9,9 +9,15 @@
 
 #include "image/kernel_headers.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fts.h>
+#ifdef __GLIBC__
+#include <gnu/libc-version.h>
+#endif
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -20,6 +26,7 @@
 #include "sys/proc.h"
 
 #define TEXT_MAX (1u << 20)
+#define PROGRAM_MAX (64u << 20)
 
 DEFINE_CLEANUP(FTS *, fts_close)
 
@@ -121,17 +128,118 @@ int kernel_headers_relocate(const struct kernel_headers *h, struct error *err)
 	return 0;
 }
 
+/* ---- programs of a newer release ---- */
+
+/* The 38 of the highest "GLIBC_2.38" among a program's version names; its major version has been 2 since 1997. */
+static unsigned highest_glibc(const struct str *file)
+{
+	static const char name[] = "GLIBC_2.";
+	const char *s = str_cstr(file), *end = s + file->len;
+	unsigned highest = 0;
+
+	while ((s = memmem(s, (size_t)(end - s), name, sizeof(name) - 1))) {
+		unsigned minor = 0;
+
+		for (s += sizeof(name) - 1; s < end && *s >= '0' && *s <= '9' && minor < 10000; s++)
+			minor = minor * 10 + (unsigned)(*s - '0');
+		if (minor > highest)
+			highest = minor;
+	}
+	return highest;
+}
+
+static int add_if_too_new(const char *path, unsigned have, struct strv *ret, struct error *err)
+{
+	_cleanup_str_ struct str file = STR_INIT;
+
+	if (fs_read(path, PROGRAM_MAX, &file, err) < 0)
+		return -1;
+	if (file.len > SELFMAG && !memcmp(file.p, ELFMAG, SELFMAG) && highest_glibc(&file) > have)
+		strv_add(ret, path);
+	return 0;
+}
+
+int kernel_headers_too_new(const struct kernel_headers *h, struct strv *ret, struct error *err)
+{
+	_cleanup_free_ char *lib = fs_join(h->root, "usr/lib");
+	char *const roots[] = { lib, NULL };
+	_cleanup_(cleanup_fts_close) FTS *fts = NULL;
+	unsigned have = 0;
+	FTSENT *e;
+
+	if (!fs_is_dir(lib))
+		return 0;
+#ifdef __GLIBC__
+	have = (unsigned)strtoul(strchr(gnu_get_libc_version(), '.') + 1, NULL, 10);
+#endif
+	fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+	if (!fts)
+		return error_sys(err, errno, "walk '%s'", lib);
+	while ((e = fts_read(fts)))
+		if (e->fts_info == FTS_F && (e->fts_statp->st_mode & 0100) && add_if_too_new(e->fts_path, have, ret, err) < 0)
+			return -1;
+	return 0;
+}
+
+/* ld-linux-x86-64.so.2, ld64.so.2, ...: the loader among the libraries. Caller frees; NULL. */
+static char *find_loader(const char *dir)
+{
+	_cleanup_strv_ struct strv names = STRV_INIT;
+
+	if (fs_list(dir, &names, NULL) < 0)
+		return NULL;
+	for (size_t i = 0; i < names.n; i++)
+		if (str_starts(names.v[i], "ld-") || str_starts(names.v[i], "ld64.so") || str_starts(names.v[i], "ld.so"))
+			return mem_strdup(names.v[i]);
+	return NULL;
+}
+
+static int wrap(const struct kernel_headers *h, const char *program, const char *loader, struct error *err)
+{
+	const char *name = strrchr(program, '/') + 1;
+	_cleanup_free_ char *real = mem_printf("%.*s.%s.real", (int)(name - program), program, name);
+	_cleanup_str_ struct str script = STR_INIT, up = STR_INIT;
+
+	/* As many steps up as there are folders between the root and the program. */
+	for (const char *c = program + strlen(h->root) + 1; *c; c++)
+		if (*c == '/')
+			str_add(&up, "/..");
+	str_addf(&script,
+		 "#!/bin/sh\n"
+		 "# By quiz: this program is of a newer release than the host, so it brings its libraries.\n"
+		 "here=$(dirname \"$(readlink -f \"$0\")\")\n"
+		 "exec \"$here%s/hostlib/%s\" --library-path \"$here%s/hostlib\" --argv0 \"$0\" \"$here/.%s.real\" \"$@\"\n",
+		 up.p, loader, up.p, name);
+	if (rename(program, real) < 0)
+		return error_sys(err, errno, "rename '%s'", program);
+	return fs_write_atomic(program, script.p, script.len, 0755, false, err);
+}
+
+int kernel_headers_wrap(const struct kernel_headers *h, const struct strv *programs, struct error *err)
+{
+	_cleanup_free_ char *dir = fs_join(h->root, "hostlib");
+	_cleanup_free_ char *loader = find_loader(dir);
+	_cleanup_free_ char *path = loader ? fs_join(dir, loader) : NULL;
+
+	if (!loader)
+		return error_set(err, ERROR_MISSING, "cannot find a loader in '%s'", dir);
+	chmod(path, 0755);
+	for (size_t i = 0; i < programs->n; i++)
+		if (wrap(h, programs->v[i], loader, err) < 0)
+			return -1;
+	return 0;
+}
+
 int kernel_headers_check(const struct kernel_headers *h, struct error *err)
 {
 	_cleanup_free_ char *dir = headers_dir(h);
-	_cleanup_free_ char *program = fs_join(dir, "scripts/basic/fixdep");
+	_cleanup_free_ char *program = fs_join(dir, "scripts/mod/modpost");
 	const char *const argv[] = { program, NULL };
+	struct proc_spec spec = { .argv = argv, .cwd = h->root };
 	struct error why = ERROR_INIT;
 
-	/* Without arguments it prints its usage and fails; the loader fails with 127 before that. */
-	if (proc_run(argv, NULL, &why) == 0 || !strstr(why.text, "status 127"))
-		return why.kind == ERROR_NONE || why.kind == ERROR_CHILD ?
-			       0 :
-			       error_set(err, ERROR_UNSUPPORTED, "its build programs do not run here: %s", why.text);
+	/* Without arguments it has nothing to do; the loader fails before that. */
+	if (proc_run_lines(&spec, -1, NULL, NULL, &why) == 0)
+		return 0;
 	return error_set(err, ERROR_UNSUPPORTED, "its build programs do not run here: %s", why.text);
 }

@@ -8,6 +8,7 @@
  */
 
 #include "base/error.h"
+#include "base/str.h"
 #include "spec/arch.h"
 
 struct kernel_headers {
@@ -20,7 +21,17 @@ struct kernel_headers {
 int kernel_headers_relocate(const struct kernel_headers *h, struct error *err);
 
 /*
- * Do the programs in the kbuild package run on this host? A newer release's
- * want a newer libc. 0, or -1 with ERROR_UNSUPPORTED and the loader's words.
+ * Adds the paths of kbuild's programs that want a newer C library than this
+ * host has: those of a newer release. They run with kernel_headers_wrap().
  */
+int kernel_headers_too_new(const struct kernel_headers *h, struct strv *ret, struct error *err);
+
+/*
+ * Makes these programs run with the loader and the libraries in
+ * <root>/hostlib/ (a flat folder), from wherever the tree is: each becomes a
+ * script beside the real one.
+ */
+int kernel_headers_wrap(const struct kernel_headers *h, const struct strv *programs, struct error *err);
+
+/* Tries one of the programs. 0, or -1 with ERROR_UNSUPPORTED and the reason. */
 int kernel_headers_check(const struct kernel_headers *h, struct error *err);
