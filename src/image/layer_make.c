@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* EROFS is written by ourselves. */
+/* EROFS is written by ourselves, squashfs and ext4 by programs (layer_stage.c). */
 
 #include "image/layer_make.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "image/erofs.h"
+#include "image/layer_stage.h"
 
 /* Copies what the tree's files name, in the tree's order: neighbours in a folder are neighbours in the image. */
 static int copy_sources(struct erofs_writer *w, struct tree_node *n, struct error *err)
@@ -42,6 +44,8 @@ int layer_make(struct tree_node *top, const char *fstype, const char *path, uint
 {
 	_cleanup_close_ int fd = -1;
 
+	if (str_eq(fstype, "squashfs") || str_eq(fstype, "ext4"))
+		return layer_stage_make(top, fstype, path, ret_bytes, err);
 	if (!str_eq(fstype, "erofs"))
 		return error_set(err, ERROR_UNSUPPORTED, "cannot make a layer as '%s'", fstype);
 	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
@@ -54,5 +58,10 @@ int layer_make(struct tree_node *top, const char *fstype, const char *path, uint
 
 char *layer_make_key(int fd, const char *path, const char *fstype)
 {
+	const char *name = strrchr(path, '/');
+
+	/* The others have no hash of their content in them: what names the image has to do. */
+	if (!str_eq(fstype, "erofs"))
+		return mem_strdup(name ? name + 1 : path);
 	return erofs_content_key(fd, NULL);
 }

@@ -15,5 +15,5 @@
  */
 int layer_make(struct tree_node *top, const char *fstype, const char *path, uint64_t *ret_bytes, struct error *err);
 
-/* Content key of an image made by layer_make(): from the image itself. Caller frees; NULL when it is none. */
+/* Content key of an image made by layer_make(): EROFS has it inside, others are as good as their names. Caller frees; NULL when it is none. */
 char *layer_make_key(int fd, const char *path, const char *fstype);
