@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* What making roots, kernels and OpenZFS needs on this host: programs, libraries, user namespaces. */
 
-#include <pwd.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/str.h"
 #include "cmd/doctor.h"
+#include "image/root_check.h"
 #include "sys/fs.h"
 #include "sys/proc.h"
-
-#define SUBID_MIN 65536 /* a root's users and groups */
 
 /* A program, or with "pc:" a library known to pkg-config. */
 struct tool {
@@ -22,9 +17,6 @@ struct tool {
 };
 
 static const struct tool tools[] = {
-	{ "root build", "mmdebstrap", "mmdebstrap", DOCTOR_MISSING },
-	{ "root build", "mkfs.erofs", "erofs-utils", DOCTOR_MISSING },
-	{ "root build", "newuidmap", "uidmap", DOCTOR_MISSING },
 	{ "kernel build", "make", "make", DOCTOR_MISSING },
 	{ "kernel build", "gcc", "gcc", DOCTOR_MISSING },
 	{ "kernel build", "ld", "binutils", DOCTOR_MISSING },
@@ -90,71 +82,32 @@ static void check_tools(struct doctor *d, const char *section)
 		doctor_add(d, DOCTOR_OK, NULL, "all programs and libraries are there");
 }
 
-static bool can_unshare_user(void)
+/* The same checks that `quiz root build` makes first. */
+static void check_roots(struct doctor *d)
 {
 	struct error err = ERROR_INIT;
-	pid_t pid = proc_fork(false, &err);
-	int status = 1;
-
-	if (pid == 0)
-		_exit(unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 ? 0 : 1);
-	return pid > 0 && proc_wait(pid, &status, &err) == 0 && status == 0;
-}
-
-/* "name:start:count" lines of /etc/subuid and /etc/subgid. */
-static bool has_subids(const char *file, const char *user)
-{
-	_cleanup_str_ struct str text = STR_INIT;
-	_cleanup_strv_ struct strv lines = STRV_INIT;
-	struct error err = ERROR_INIT;
-
-	if (fs_read(file, 1 << 20, &text, &err) < 0)
-		return false;
-	strv_split(&lines, str_cstr(&text), "\n");
-	for (size_t i = 0; i < lines.n; i++) {
-		_cleanup_strv_ struct strv fields = STRV_INIT;
-		uint32_t count;
-
-		strv_split(&fields, lines.v[i], ":");
-		if (fields.n == 3 && str_eq(fields.v[0], user) && parse_u32(fields.v[2], 0, UINT32_MAX, &count, &err) == 0 &&
-		    count >= SUBID_MIN)
-			return true;
-	}
-	return false;
-}
-
-static void check_namespaces(struct doctor *d)
-{
-	const struct passwd *pw = getpwuid(geteuid());
-	const char *user = pw ? pw->pw_name : "";
+	struct paths paths = { 0 };
+	size_t n;
+	const struct root_check *checks = root_checks(&n);
 
 	d->section = "root build";
-	if (geteuid() == 0) {
-		doctor_add(d, DOCTOR_OK, NULL, "as root: no user namespace is needed");
+	if (paths_init(&paths, &err) < 0) {
+		doctor_add(d, DOCTOR_MISSING, NULL, "%s", err.text);
 		return;
 	}
-	if (!can_unshare_user())
-		doctor_add(d, DOCTOR_MISSING,
-			   fs_exists("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") ?
-				   "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0" :
-				   "sudo sysctl user.max_user_namespaces=10000 kernel.unprivileged_userns_clone=1",
-			   "this user may not make user namespaces");
-	else
-		doctor_add(d, DOCTOR_OK, NULL, "user namespaces");
-	if (!has_subids("/etc/subuid", user) || !has_subids("/etc/subgid", user)) {
-		_cleanup_free_ char *mend =
-			mem_printf("sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 %s", user);
-
-		doctor_add(d, DOCTOR_MISSING, mend, "user '%s' has no range of %d subordinate ids", user, SUBID_MIN);
-	} else {
-		doctor_add(d, DOCTOR_OK, NULL, "subordinate ids");
+	for (size_t i = 0; i < n; i++) {
+		error_clear(&err);
+		if (checks[i].run(&paths, &err) < 0)
+			doctor_add(d, DOCTOR_MISSING, err.hint[0] ? err.hint : NULL, "%s", err.text);
+		else
+			doctor_add(d, DOCTOR_OK, NULL, "%s", checks[i].name);
 	}
+	paths_clear(&paths);
 }
 
 void doctor_check_build(struct doctor *d)
 {
-	check_tools(d, "root build");
-	check_namespaces(d);
+	check_roots(d);
 	check_tools(d, "kernel build");
 	check_tools(d, "OpenZFS");
 	check_tools(d, "looking into crashes");

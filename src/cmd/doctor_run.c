@@ -139,17 +139,6 @@ static void check_room(struct doctor *d, const struct context *ctx)
 		doctor_add(d, DOCTOR_OK, NULL, "runtime folder %s", ctx->paths.runtime);
 }
 
-static void check_layers(struct doctor *d)
-{
-	_cleanup_free_ char *erofs = fs_find_program("mkfs.erofs"), *ext4 = fs_find_program("mkfs.ext4");
-	_cleanup_free_ char *mend = doctor_install_command("erofs-utils");
-
-	if (erofs)
-		doctor_add(d, DOCTOR_OK, NULL, "layers: %s", erofs);
-	else
-		doctor_add(d, ext4 ? DOCTOR_NOTE : DOCTOR_MISSING, mend, "mkfs.erofs, which packs layers, is not installed");
-}
-
 void doctor_check_run(struct doctor *d, bool retry_kvm)
 {
 	_cleanup_context_ struct context ctx = { 0 };
@@ -169,6 +158,5 @@ void doctor_check_run(struct doctor *d, bool retry_kvm)
 	check_vmm(d, &ctx, arch, retry_kvm);
 	check_agent(d, &ctx.paths, arch);
 	check_store(d, &ctx, arch);
-	check_layers(d);
 	check_room(d, &ctx);
 }

@@ -39,7 +39,7 @@
 #define FORMAT_VERSION "layer-1" /* part of every name: raise it when images of the same trees would differ */
 #define RACY_MS 12
 #define PACK_TRIES 5
-#define STAMP_TRIES 40 /* a tree that never rests: packing will notice */
+#define STAMP_TRIES 10 /* a tree that never rests: packing will notice */
 
 void layer_image_clear(struct layer_image *li)
 {

@@ -19,6 +19,7 @@
 #include "image/erofs.h"
 #include "image/layer.h"
 #include "sys/fs.h"
+#include "sys/proc.h"
 
 static char dir[] = "/tmp/quiz-test-layer-XXXXXX";
 static struct paths paths = { .cache = dir };
@@ -285,6 +286,77 @@ static void what_can_not_be_read_is_named(void **state)
 	free(host);
 }
 
+/* For kernels without EROFS. The user's tree must come out of it with the times that it had. */
+static void other_formats(const char *fstype, const char *program, size_t magic_at, const char *magic, size_t n_magic)
+{
+	_cleanup_free_ char *found = fs_find_program(program);
+	_cleanup_free_ char *host = at("formats");
+	struct layer_source s = { .host = host, .guest = "/lib/x" };
+	struct layer_image li = { 0 };
+	struct error err = ERROR_INIT;
+	uint64_t before, after;
+	char bytes[2048];
+	int fd;
+
+	if (!found) {
+		print_message("skipped: %s is not installed\n", program);
+		skip();
+	}
+	put("formats/a", "aaa", 3, 04755);
+	put_text("formats/sub/b", "");
+	assert_int_equal(layer_stamp(host, &before, NULL), 0);
+	if (layer_get(&paths, &s, 1, fstype, &li, &err) < 0)
+		fail_msg("%s: %s", fstype, err.text);
+	assert_int_equal(layer_stamp(host, &after, NULL), 0);
+	assert_true(before == after);
+	assert_string_equal(li.fstype, fstype);
+	assert_int_equal(li.capacity_bytes, LAYER_SLOT_BYTES);
+	fd = open(li.path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(read(fd, bytes, sizeof(bytes)), sizeof(bytes));
+	close(fd);
+	assert_memory_equal(bytes + magic_at, magic, n_magic);
+	layer_image_clear(&li);
+}
+
+static void squashfs_layers(void **state)
+{
+	other_formats("squashfs", "mksquashfs", 0, "hsqs", 4);
+}
+
+static void ext4_layers(void **state)
+{
+	_cleanup_free_ char *debugfs = fs_find_program("debugfs");
+
+	other_formats("ext4", debugfs ? "mke2fs" : "debugfs", 1024 + 56, "\x53\xef", 2);
+}
+
+/* A second opinion. */
+static void fsck_finds_nothing(void **state)
+{
+	_cleanup_free_ char *fsck = fs_find_program("fsck.erofs");
+	_cleanup_free_ char *host = at("fsck");
+	struct layer_source s = { .host = host };
+	struct layer_image li = { 0 };
+	struct error err = ERROR_INIT;
+
+	if (!fsck) {
+		print_message("skipped: fsck.erofs is not installed\n");
+		skip();
+	}
+	for (int i = 0; i < 300; i++) {
+		char name[64], text[6000];
+
+		snprintf(name, sizeof(name), "fsck/%d/%d/file-%d", i % 3, i % 7, i);
+		memset(text, 'a' + i % 26, sizeof(text));
+		put(name, text, (size_t)i * 19, 0644);
+	}
+	get(&s, 1, &li);
+	const char *const argv[] = { fsck, li.path, NULL };
+	if (proc_run(argv, NULL, &err) < 0)
+		fail_msg("%s", err.text);
+	layer_image_clear(&li);
+}
+
 /* A tree that is written to all the time: whatever comes out is whole, or an error. */
 static void restless_trees_are_packed_again_or_refused(void **state)
 {
@@ -477,6 +549,9 @@ int main(void)
 		cmocka_unit_test(two_at_once_build_once),
 		cmocka_unit_test(sweeping_goes_by_last_use),
 		cmocka_unit_test(attributes_and_hard_links),
+		cmocka_unit_test(squashfs_layers),
+		cmocka_unit_test(ext4_layers),
+		cmocka_unit_test(fsck_finds_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, drop_dir);
