@@ -293,8 +293,8 @@ static void collect(struct report *r, const char *text, size_t n)
 		return; /* where it would have returned to: often a leftover */
 	if (!log_line_is_program_counter(text, n) && r->phase != REPORT_HEAD)
 		r->finding->n_stack_lines++;
-	/* Where a call that never returns would return to is the next function's first byte. */
-	if (r->phase != REPORT_TAIL && (sym.offset || log_line_is_program_counter(text, n)))
+	/* Where a call that never returns would return to is the next function's first byte; so is the PSW after BUG(). */
+	if (r->phase != REPORT_TAIL && (sym.offset || (log_line_is_program_counter(text, n) && !starts(text, n, "Krnl PSW"))))
 		add_function(r, &sym);
 }
 
@@ -364,8 +364,10 @@ static void title_from_head(const struct report *r, char *title, size_t size)
 	p = strstr(title, " ]---");
 	if (p)
 		*p = '\0';
-	/* "Internal error: Oops - BUG: 00000000f2000800 [#1] SMP" */
-	p = strstr(title, " [#");
+	/* "Internal error: Oops - BUG: 00000000f2000800 [#1] SMP", "illegal operation: 0001 ilc:1 [#1] SMP" */
+	p = strstr(title, " ilc:");
+	if (!p)
+		p = strstr(title, " [#");
 	if (p) {
 		while (p > title && (isxdigit((unsigned char)p[-1]) || p[-1] == ' '))
 			p--;

@@ -59,6 +59,7 @@ const struct crash_pattern crash_patterns[] = {
 { KPANIC "Hard LOCKUP", NULL, PANIC, 9, CRASH_CONSEQUENCE, NULL },				/* kernel/watchdog_hld.c, arch/powerpc/kernel/watchdog.c */
 { KPANIC "RCU Stall", NULL, PANIC, 9, CRASH_CONSEQUENCE, NULL },				/* kernel/rcu/tree_stall.h */
 { KPANIC "workqueue: blocked tasks", NULL, PANIC, 9, CRASH_CONSEQUENCE, NULL },			/* kernel/workqueue.c */
+{ KPANIC "Corrupt kernel stack", NULL, PANIC, 9, CRASH_CONSEQUENCE, NULL },			/* arch/s390/kernel/traps.c */
 { KPANIC "kernel stack overflow", NULL, PANIC, 9, CRASH_CONSEQUENCE, NULL },		/* arch/arm64/kernel/traps.c, riscv */
 { KPANIC "Kernel stack overflow", NULL, PANIC, 9, CRASH_CONSEQUENCE, NULL },		/* arch/riscv/kernel/traps.c */
 { KPANIC "corrupted stack end detected inside scheduler", NULL, PANIC, 9, 0, NULL },		/* kernel/sched/core.c */
@@ -205,6 +206,7 @@ const struct crash_pattern crash_patterns[] = {
 { "Unable to handle kernel ", NULL, OOPS, 7, 0, "invalid memory access" },
 { "Unable to handle ", "pointer dereference", OOPS, 7, 0, "invalid memory access" },
 { "CPU ", "Unable to handle kernel", OOPS, 7, 0, "invalid memory access" },			/* arch/loongarch, arch/mips mm/fault.c */
+{ "Kernel stack overflow.", NULL, OOPS, 8, 0, "kernel stack overflow" },				/* arch/s390/kernel/traps.c */
 { "Insufficient stack space to handle exception", NULL, OOPS, 9, 0, "kernel stack overflow" },	/* arch/arm64, riscv kernel/traps.c */
 { "Internal error: ", NULL, OOPS, 2, F, NULL },						/* arch/arm*: kernel/traps.c die() */
 { "Unhandled fault: ", NULL, OOPS, 6, F, NULL },						/* arch/arm/mm/fault.c */

@@ -215,16 +215,39 @@ static const struct symbol *find_symbol(const struct symbol_file *f, const char 
 
 /* ---- source files */
 
-/* The path as people know it: without the folder that the build ran in. */
+/* "a/b/../c" and "./c" without the detours, in place: builds in a folder of their own name their sources so. */
+static void collapse(char *path)
+{
+	char *out = path;
+	const char *p = path;
+
+	while (*p) {
+		if (str_starts(p, "/./")) {
+			p += 2;
+		} else if (str_starts(p, "/../") && out > path) {
+			while (out > path && *--out != '/')
+				;
+			p += 3;
+		} else {
+			*out++ = *p++;
+		}
+	}
+	*out = '\0';
+}
+
+/* The path as people know it: below the folder that the build ran in, or below ours. */
 static char *short_path(const char *path, const char *comp_dir)
 {
-	size_t n = comp_dir ? strlen(comp_dir) : 0;
+	char cwd[4096];
+	const char *const roots[] = { comp_dir, getcwd(cwd, sizeof(cwd)) };
 
-	if (n && strncmp(path, comp_dir, n) == 0 && path[n] == '/')
-		path += n + 1;
-	while (str_starts(path, "./"))
-		path += 2;
-	return mem_strdup(path);
+	for (size_t i = 0; i < ARRAY_SIZE(roots); i++) {
+		size_t n = roots[i] ? strlen(roots[i]) : 0;
+
+		if (n > 1 && strncmp(path, roots[i], n) == 0 && path[n] == '/')
+			return mem_strdup(path + n + 1);
+	}
+	return mem_strdup(str_starts(path, "./") ? path + 2 : path);
 }
 
 static void add_frame(struct symbol_frames *ret, const char *function, const char *path, int line, const char *comp_dir, bool is_inlined)
@@ -236,12 +259,10 @@ static void add_frame(struct symbol_frames *ret, const char *function, const cha
 	if (!path)
 		return;
 	f->line = line > 0 ? (unsigned)line : 0;
-	f->file = short_path(path, comp_dir);
-	if (path[0] == '/')
-		f->path = mem_strdup(path);
-	else if (comp_dir)
-		f->path = fs_join(comp_dir, path);
-	if (f->path && access(f->path, R_OK) < 0) {
+	f->path = path[0] == '/' || !comp_dir ? mem_strdup(path) : fs_join(comp_dir, path);
+	collapse(f->path);
+	f->file = short_path(f->path, comp_dir);
+	if (access(f->path, R_OK) < 0) {
 		free(f->path);
 		f->path = NULL;
 	}
