@@ -33,6 +33,7 @@ extern const struct command cmd_config;
 extern const struct command cmd_disk;
 extern const struct command cmd_init;
 extern const struct command cmd_doctor;
+extern const struct command cmd_clean;
 extern const struct command cmd_completion;
 extern const struct command cmd_verdict;
 extern const struct command cmd_help;

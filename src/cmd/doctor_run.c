@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* What a run needs: configuration, QEMU, KVM, agent, kernel, root, room. */
 
-#include <string.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
-
 #include "cmd/command.h"
 #include "cmd/doctor.h"
 #include "image/kernel.h"
 #include "image/root.h"
 #include "spec/arch.h"
 #include "sys/fs.h"
+#include "sys/host.h"
 #include "vmm/vmm.h"
 
 #define ROOM_MIN (UINT64_C(2) << 30) /* bytes that the cache should have free: layers and a template or two */
@@ -100,22 +97,6 @@ static void check_store(struct doctor *d, const struct context *ctx, const struc
 	root_clear(&root);
 }
 
-/* Free bytes for us where `path` is or will be. */
-static uint64_t free_bytes(const char *path)
-{
-	_cleanup_free_ char *at = mem_strdup(path);
-	struct statvfs st;
-
-	while (statvfs(at, &st) < 0) {
-		char *slash = strrchr(at, '/');
-
-		if (!slash || slash == at)
-			return 0;
-		*slash = '\0';
-	}
-	return (uint64_t)st.f_bavail * st.f_frsize;
-}
-
 static void check_room(struct doctor *d, const struct context *ctx)
 {
 	const char *const places[] = { ctx->paths.cache, ctx->paths.data, ctx->paths.state };
@@ -124,13 +105,13 @@ static void check_room(struct doctor *d, const struct context *ctx)
 	char a[32], b[32];
 
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-		uint64_t room = free_bytes(places[i]);
+		uint64_t room = host_disk_free(places[i]);
 
 		if (room < ROOM_MIN)
 			doctor_add(d, DOCTOR_NOTE, "quiz clean", "%s free for %s", format_size(room, a, sizeof(a)), places[i]);
 	}
-	memory = (uint64_t)sysconf(_SC_AVPHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-	if (memory < ctx->defaults.memory_bytes)
+	memory = host_memory_available();
+	if (memory && memory < ctx->defaults.memory_bytes)
 		doctor_add(d, DOCTOR_NOTE, NULL, "a machine gets %s, the host has %s free",
 			   format_size(ctx->defaults.memory_bytes, a, sizeof(a)), format_size(memory, b, sizeof(b)));
 	if (paths_runtime(&ctx->paths, &err) < 0)

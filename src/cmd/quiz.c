@@ -48,6 +48,7 @@ const struct command *const quiz_commands[] = {
 	&cmd_config,
 	&cmd_init,
 	&cmd_doctor,
+	&cmd_clean,
 	&cmd_completion,
 	&cmd_help,
 	&cmd_version,

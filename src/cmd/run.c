@@ -2,6 +2,7 @@
 /* quiz [run] [options] [--] [program [argument...]] */
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cmd/commands.h"
@@ -43,11 +44,24 @@ static int make_first(const struct context *ctx, int *ret_status, struct error *
 	return r;
 }
 
+/* The guest does not have the program: was a command meant? */
+static void hint_command(const struct runspec *rs)
+{
+	const char *program = rs->argv.n ? rs->argv.v[0] : NULL;
+
+	for (const struct command *const *c = quiz_commands; program && !rs->quiet && *c; c++)
+		if (!(*c)->is_hidden && str_distance(program, (*c)->name) <= 1 + (strlen(program) > 4)) {
+			fprintf(stderr, "hint: did you mean the command: quiz %s?\n", (*c)->name);
+			return;
+		}
+}
+
 static int run_main(int argc, char **argv, struct error *err)
 {
 	_cleanup_context_ struct context ctx = { 0 };
 	struct run_request req = { .paths = &ctx.paths, .workspace = &ctx.workspace, .config = &ctx.config,
 				   .spec = &ctx.defaults };
+	bool in_background;
 	int status = 0;
 
 	if (context_load(&ctx, err) < 0 || options_parse(argc, argv, &ctx.defaults, err) < 0)
@@ -64,12 +78,15 @@ static int run_main(int argc, char **argv, struct error *err)
 		return -1;
 	if (status)
 		return status;
-	if (!background_is_wanted(&ctx.defaults))
-		return run_execute(&req, print, &status, err) < 0 ? -1 : status;
-	/* The supervisor has no terminal to look at. */
-	if (ctx.defaults.tty == TTY_AUTO)
+	/* The supervisor of a background run has no terminal to look at. */
+	in_background = background_is_wanted(&ctx.defaults);
+	if (in_background && ctx.defaults.tty == TTY_AUTO)
 		ctx.defaults.tty = !ctx.defaults.detach && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) ? TTY_FORCE : TTY_NEVER;
-	return background_execute(&req, print, &status, err) < 0 ? -1 : status;
+	if ((in_background ? background_execute : run_execute)(&req, print, &status, err) < 0)
+		return -1;
+	if (status == STATUS_NOTFOUND)
+		hint_command(&ctx.defaults);
+	return status;
 }
 
 const struct command cmd_run = {
