@@ -22,6 +22,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "image/kernel_make.h"
 #include "sys/fs.h"
 #include "sys/proc.h"
 
@@ -59,6 +60,35 @@ static int fix_makefile(const char *dir, struct error *err)
 	return write_text(path, &out, err);
 }
 
+/*
+ * Config symbols that say what the compiler of the distribution could do and
+ * that make kbuild use an option without asking the compiler that is there.
+ */
+static const struct {
+	const char *symbol, *option;
+} compiler_symbols[] = {
+	{ "CC_HAS_MIN_FUNCTION_ALIGNMENT", "-fmin-function-alignment=16" }, /* gcc 14 */
+};
+
+static int add_compiler_symbols(const char *dir, struct str *text, struct error *err)
+{
+	_cleanup_free_ char *path = fs_join(dir, ".config");
+	_cleanup_str_ struct str config = STR_INIT;
+
+	if (!fs_exists(path))
+		return 0;
+	if (fs_read(path, TEXT_MAX * 4, &config, err) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(compiler_symbols); i++)
+		if (kernel_config_value(str_cstr(&config), compiler_symbols[i].symbol) == TRI_YES)
+			str_addf(text,
+				 "ifeq ($(shell $(CC) %s -x c -c /dev/null -o /dev/null 2>/dev/null && echo y),)\n"
+				 "override CONFIG_%s :=\n"
+				 "endif\n",
+				 compiler_symbols[i].option, compiler_symbols[i].symbol);
+	return 0;
+}
+
 /* The compiler that built the kernel when it is there, else the host's own; a cross compiler on another machine. */
 static int fix_variables(const struct kernel_headers *h, const char *dir, struct error *err)
 {
@@ -81,6 +111,8 @@ static int fix_variables(const struct kernel_headers *h, const char *dir, struct
 		 "endif\n",
 		 h->arch->name, h->arch->cross_prefix, gcc ? (int)(4 + strspn(gcc + 4, "0123456789")) : 3,
 		 gcc ? gcc : "gcc");
+	if (add_compiler_symbols(dir, &text, err) < 0)
+		return -1;
 	return write_text(path, &text, err);
 }
 
@@ -122,7 +154,14 @@ static int fix_links(const char *root, struct error *err)
 int kernel_headers_relocate(const struct kernel_headers *h, struct error *err)
 {
 	_cleanup_free_ char *dir = headers_dir(h);
+	_cleanup_free_ char *btf = fs_join(dir, "vmlinux");
 
+	/*
+	 * Later releases ship a vmlinux with nothing but BTF: kbuild then runs
+	 * pahole over each module, which costs seconds in an edit-build-run
+	 * loop and fails where pahole is not installed.
+	 */
+	unlink(btf);
 	if (fix_makefile(dir, err) < 0 || fix_variables(h, dir, err) < 0 || fix_links(h->root, err) < 0)
 		return error_wrap(err, "cannot make the headers of kernel %s relocatable", h->release);
 	return 0;
