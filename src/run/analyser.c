@@ -845,6 +845,17 @@ const struct finding *analyser_by_id(const struct analyser *a, uint32_t id)
 	return find_id(a, id);
 }
 
+void analyser_set_report(struct analyser *a, uint32_t id, const char *text, size_t n)
+{
+	struct finding *f = find_id(a, id);
+
+	if (!f)
+		return;
+	str_truncate(&f->excerpt, f->context_bytes);
+	str_add_mem(&f->excerpt, text, n);
+	a->generation++;
+}
+
 uint64_t analyser_generation(const struct analyser *a)
 {
 	return a->generation;

@@ -99,5 +99,8 @@ bool analyser_panic_is_over(const struct analyser *a);
  */
 bool analyser_hang_since(const struct analyser *a, uint64_t *ret_ms);
 
+/* Replaces the report in a finding's excerpt (what follows its context) by the same with source lines. */
+void analyser_set_report(struct analyser *a, uint32_t id, const char *text, size_t n);
+
 /* Lines of console text seen so far (the line numbers of findings). */
 uint64_t analyser_n_lines(const struct analyser *a);

@@ -117,24 +117,11 @@ static void add_stack_line(struct str *out, const char *p, size_t n)
 	str_add_char(out, '\n');
 }
 
-void finding_text(const struct finding *f, size_t max_stack, struct str *out)
+void finding_stack_text(const struct finding *f, size_t max_stack, struct str *out)
 {
-	const char *p = f->excerpt.p ? f->excerpt.p + f->context_bytes : "", *end = f->excerpt.p ? f->excerpt.p + f->excerpt.len : p;
+	const char *p = str_cstr(&f->excerpt) + f->context_bytes, *end = str_cstr(&f->excerpt) + f->excerpt.len;
 	size_t n_stack = 0, n_more = 0;
 
-	str_addf(out, "%s: ", finding_class_table[f->class].name);
-	str_add_safe(out, f->title, strlen(f->title), false);
-	if (f->count > 1)
-		str_addf(out, " (%u times)", f->count);
-	if (f->is_allowed)
-		str_addf(out, " (allowed%s%s)", f->known[0] ? ": " : "", f->known);
-	str_add_char(out, '\n');
-	if (f->file[0] && !strstr(f->title, f->file))
-		str_addf(out, "  at %s:%u\n", f->file, f->line);
-	if (f->comm[0])
-		str_addf(out, "  task %s, pid %d%s", f->comm, f->pid, f->cpu < 0 ? "\n" : "");
-	if (f->comm[0] && f->cpu >= 0)
-		str_addf(out, ", CPU %d\n", f->cpu);
 	while (p < end) {
 		const char *nl = memchr(p, '\n', (size_t)(end - p));
 		size_t n = (size_t)((nl ? nl : end) - p);
@@ -149,6 +136,28 @@ void finding_text(const struct finding *f, size_t max_stack, struct str *out)
 	}
 	if (n_more && max_stack)
 		str_addf(out, "  | ... %zu more\n", n_more);
+}
+
+void finding_text(const struct finding *f, size_t max_stack, struct str *out)
+{
+	str_addf(out, "%s: ", finding_class_table[f->class].name);
+	str_add_safe(out, f->title, strlen(f->title), false);
+	if (f->count > 1)
+		str_addf(out, " (%u times)", f->count);
+	if (f->is_allowed)
+		str_addf(out, " (allowed%s%s)", f->known[0] ? ": " : "", f->known);
+	str_add_char(out, '\n');
+	if (f->file[0] && !strstr(f->title, f->file))
+		str_addf(out, "  at %s:%u\n", f->file, f->line);
+	if (f->comm[0]) {
+		str_add(out, "  task ");
+		str_add_safe(out, f->comm, strlen(f->comm), false);
+		str_addf(out, ", pid %d", f->pid);
+		if (f->cpu >= 0)
+			str_addf(out, ", CPU %d", f->cpu);
+		str_add_char(out, '\n');
+	}
+	finding_stack_text(f, max_stack, out);
 }
 
 bool finding_matches(const struct finding *f, const char *pattern)

@@ -133,6 +133,9 @@ json_t *finding_json(const struct finding *f);
  */
 void finding_text(const struct finding *f, size_t max_stack, struct str *out);
 
+/* Appends only the stack lines of that block. */
+void finding_stack_text(const struct finding *f, size_t max_stack, struct str *out);
+
 /*
  * Does a user's pattern mean this finding? Shell wildcards against title,
  * function, fingerprint and class name, each as a whole; a pattern without

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "run/annotate.h"
 #include "run/facts.h"
 #include "run/record.h"
 #include "run/supervisor.h"
@@ -152,7 +153,7 @@ static json_t *result_json(const struct run_facts *f, const struct run_plan *p, 
 
 /* What a person is told: the error first, then what the kernel said. */
 static void report(const struct run_facts *f, const struct record *rec, const struct outcome *o,
-		   const struct verdict_result *v, const json_t *result)
+		   const struct verdict_result *v, const char *notes, const json_t *result)
 {
 	_cleanup_str_ struct str text = STR_INIT;
 	_cleanup_free_ char *more = mem_printf("quiz runs show %s", rec->id);
@@ -176,6 +177,8 @@ static void report(const struct run_facts *f, const struct record *rec, const st
 		str_add_char(&text, '\n');
 	}
 	verdict_text(o->analyser, v, f->spec->verbosity > 0, more, &text);
+	for (const char *p = notes; *p; p += strcspn(p, "\n") + 1)
+		str_addf(&text, "quiz: %.*s\n", (int)strcspn(p, "\n"), p);
 	if (text.len)
 		print_text(text.p);
 }
@@ -203,6 +206,7 @@ static int run_once(struct run_facts *f, const struct run_request *req, struct r
 					 .record = rec, .run_dir = f->run_dir, .has_local = !bg,
 					 .waits_for_client = bg && bg->waits_for_client, .note = note,
 					 .ready = bg ? bg->ready : NULL, .ctx = bg ? bg->ctx : NULL };
+	_cleanup_str_ struct str notes = STR_INIT;
 	time_t started = time(NULL);
 	json_t *result;
 	int r = -1;
@@ -216,8 +220,9 @@ static int run_once(struct run_facts *f, const struct run_request *req, struct r
 	if (o->kvm_was_silent)
 		goto out;
 	*v = o->verdict;
+	annotate_findings(req->paths, plan.kernel_id, o->analyser, v, &notes);
 	result = result_json(f, &plan, rec, o, v, started);
-	report(f, rec, o, v, result);
+	report(f, rec, o, v, str_cstr(&notes), result);
 	if (record_finish(rec, result, &o->error) < 0)
 		note(o->error.text);
 	json_decref(result);

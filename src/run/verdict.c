@@ -196,6 +196,19 @@ static void add_indented(struct str *out, const char *prefix, const struct str *
 	}
 }
 
+/* A VERIFY that halts the kernel has its stack in the panic that follows. */
+static void add_stack_of_consequence(const struct analyser *a, const struct finding *f, struct str *out)
+{
+	if (!a || f->n_stack_lines)
+		return;
+	for (size_t i = 0; i < analyser_n_findings(a); i++) {
+		if (analyser_finding(a, i)->cause_id != f->id)
+			continue;
+		finding_stack_text(analyser_finding(a, i), TEXT_STACK_LINES, out);
+		return;
+	}
+}
+
 void verdict_text(const struct analyser *a, const struct verdict_result *r, bool verbose, const char *more, struct str *out)
 {
 	size_t n_shown = 0, n_hidden = 0, begin = out->len;
@@ -206,6 +219,7 @@ void verdict_text(const struct analyser *a, const struct verdict_result *r, bool
 		str_addf(out, "quiz: %s: %s\n", verdict_table[r->verdict].name, r->reason);
 	if (r->headline) {
 		finding_text(r->headline, TEXT_STACK_LINES, &text);
+		add_stack_of_consequence(a, r->headline, &text);
 		add_indented(out, "quiz:   ", &text);
 	}
 	for (size_t i = 0; a && i < analyser_n_findings(a); i++) {

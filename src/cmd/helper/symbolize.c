@@ -27,6 +27,7 @@ struct symbolize_options {
 	char *kernel;
 	struct strv modules;
 	bool no_source;
+	bool notes;
 };
 
 #define FIELD(name) offsetof(struct symbolize_options, name)
@@ -37,6 +38,8 @@ static const struct option_row options[] = {
 	  "a module with debug information, or a folder to look in" },
 	{ "no-source", 0, OPTION_FLAG, 0, FIELD(no_source), option_set_flag, NULL, NULL, NULL, NULL, NULL,
 	  "locations only, no lines of source" },
+	{ "notes", 0, OPTION_FLAG, OPTION_HIDDEN, FIELD(notes), option_set_flag, NULL, NULL, NULL, NULL, NULL,
+	  "what is missing goes to standard output, in lines that begin with 'note: ' (for quiz itself)" },
 };
 
 #define USAGE "[-k KERNEL] [-m PATH]... [FILE|-]"
@@ -166,25 +169,26 @@ static int find_kernel(struct places *p, const struct context *ctx, struct error
 	return 0;
 }
 
-/* To stderr: what would have made it better. */
+/* What would have made it better. */
 static void print_missing(const struct symbolize *z, const struct places *p)
 {
+	FILE *to = p->options->notes ? stdout : stderr;
+	const char *before = p->options->notes ? "note: " : "quiz: ";
+
 	for (size_t i = 0; i < z->n_counts; i++) {
 		const struct symbolize_count *c = &z->counts[i];
 		const char *what = *c->module ? c->module : "the kernel", *file = symbols_file(z->symbols, c->module);
 
-		if (c->n_no_file + c->n_no_debug)
-			fprintf(stderr, "quiz: %u symbol%s of %s without source: %s\n", c->n_no_file + c->n_no_debug,
-				c->n_no_file + c->n_no_debug > 1 ? "s" : "", what,
-				c->n_no_debug ? "its file has no debug information" : "no file of it was found");
-		if (c->n_no_file + c->n_no_debug && !*c->module)
-			fprintf(stderr, "hint: a build of %s%s with CONFIG_DEBUG_INFO has them: -k KERNEL or -k path/to/vmlinux; for a distribution's kernel its debug package\n",
-				p->release ? "kernel " : "that kernel", p->release ? p->release : "");
-		else if (c->n_no_file + c->n_no_debug)
-			fprintf(stderr, "hint: the tree that %s was built in has them: -m TREE, or run this in that tree\n", what);
 		if (c->n_other_build)
-			fprintf(stderr, "quiz: %u symbol%s of %s not as in the log: '%s' is another build\n", c->n_other_build,
-				c->n_other_build > 1 ? "s" : "", what, file ? file : "?");
+			fprintf(to, "%s'%s' is another build of %s than the one in the log\n", before, file ? file : "?", what);
+		if (!(c->n_no_file + c->n_no_debug))
+			continue;
+		fprintf(to, "%sno source lines for %s: %s; ", before, what, c->n_no_debug ? "its file has no debug information" : "no file of it was found");
+		if (*c->module)
+			fprintf(to, "the tree that it was built in has them (quiz symbolize -m TREE)\n");
+		else
+			fprintf(to, "a build of %s with CONFIG_DEBUG_INFO or its debug package has them (quiz symbolize -k KERNEL, or a path to vmlinux)\n",
+				p->release ? p->release : "that kernel");
 	}
 }
 
