@@ -221,13 +221,13 @@ struct load {
 
 #define DEPTH_MAX 8 /* aliases and soft dependencies may go in circles */
 
-static const char *index_text(struct load *l, enum index i)
+/* Maps it on first use; then text[i] and len[i] hold. A call of its own, as arguments have no order of evaluation. */
+static void need_index(struct load *l, enum index i)
 {
 	static const char *const names[N_INDEXES] = { "modules.dep", "modules.builtin", "modules.alias", "modules.softdep" };
 
 	if (!l->text[i])
 		l->text[i] = map_file(l->dir, names[i], &l->len[i]);
-	return l->text[i];
 }
 
 static int load_name(struct load *l, const char *name, const char *params);
@@ -252,8 +252,9 @@ static int load_one(void *ctx, const char *path, bool is_last)
 	if (is_loaded(path))
 		return 0;
 	start = name_of(path, strlen(path), &len);
+	need_index(l, SOFTDEP);
 	if (file_path(name, sizeof(name), "%.*s", (int)len, start) == 0)
-		module_words_each(index_text(l, SOFTDEP), l->len[SOFTDEP], "softdep", name, load_soft, l);
+		module_words_each(l->text[SOFTDEP], l->len[SOFTDEP], "softdep", name, load_soft, l);
 	r = path[0] == '/' ? file_path(full, sizeof(full), "%s", path) :
 			     file_path(full, sizeof(full), "%s/%s", l->dir, path);
 	if (r == 0)
@@ -282,12 +283,17 @@ static int load_name(struct load *l, const char *name, const char *params)
 		return -ESRCH;
 	l->depth++;
 	l->params = params;
-	r = module_dep_each(index_text(l, DEP), l->len[DEP], name, load_one, l);
+	need_index(l, DEP);
+	r = module_dep_each(l->text[DEP], l->len[DEP], name, load_one, l);
 	l->params = outer;
-	if (r == 0 && module_list_has(index_text(l, BUILTIN), l->len[BUILTIN], name))
-		r = 1;
-	if (r == 0)
-		r = module_words_each(index_text(l, ALIAS), l->len[ALIAS], "alias", name, load_alias, l);
+	if (r == 0) {
+		need_index(l, BUILTIN);
+		r = module_list_has(l->text[BUILTIN], l->len[BUILTIN], name);
+	}
+	if (r == 0) {
+		need_index(l, ALIAS);
+		r = module_words_each(l->text[ALIAS], l->len[ALIAS], "alias", name, load_alias, l);
+	}
 	l->depth--;
 	return r < 0 ? r : r > 0 ? 0 : -ESRCH;
 }
