@@ -285,15 +285,20 @@ static void remove_work_dir(const char *dir)
 	fs_remove_tree(dir, NULL, NULL);
 }
 
+static const char *temporary_folder(void)
+{
+	const char *tmp = getenv("TMPDIR");
+
+	return tmp && *tmp == '/' ? tmp : "/tmp";
+}
+
 /* $TMPDIR/quiz-root-<uid>-<pid>; those of killed builds are removed. */
 static int make_work_dir(struct build *b, struct error *err)
 {
-	const char *tmp = getenv("TMPDIR");
+	const char *tmp = temporary_folder();
 	_cleanup_free_ char *prefix = mem_printf("quiz-root-%u-", (unsigned)geteuid());
 	_cleanup_strv_ struct strv names = STRV_INIT;
 
-	if (!tmp || *tmp != '/')
-		tmp = "/tmp";
 	fs_list(tmp, &names, NULL);
 	for (size_t i = 0; i < names.n; i++) {
 		_cleanup_free_ char *path = fs_join(tmp, names.v[i]);
@@ -319,8 +324,9 @@ static int explain_failure(const struct build *b, struct error *err)
 	if (err->kind == ERROR_SYSTEM && err->errnum == EINTR)
 		return -1;
 	if (b->is_full) {
-		error_set(err, ERROR_SYSTEM, "cannot build a root: the disk of '%s' is full", b->work_dir);
-		return error_hint(err, "TMPDIR=/some/where/else quiz root build, or quiz clean");
+		error_set(err, ERROR_SYSTEM, "cannot build a root: the disk of '%s' or of '%s' is full",
+			  temporary_folder(), b->paths->data);
+		return error_hint(err, "TMPDIR=/some/where/else quiz root build, quiz clean, or quiz root rm NAME");
 	}
 	for (size_t i = 0; i < b->complaints.n; i++)
 		str_addf(&why, "\n%s", b->complaints.v[i]);

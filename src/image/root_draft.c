@@ -54,25 +54,6 @@ static void sweep_id(const struct paths *p, const char *id)
 	}
 }
 
-void root_draft_sweep(const struct paths *p)
-{
-	_cleanup_free_ char *store = root_store_path(p);
-	_cleanup_strv_ struct strv names = STRV_INIT;
-
-	fs_list(store, &names, NULL);
-	for (size_t i = 0; i < names.n; i++) {
-		_cleanup_close_ int fd = -1;
-		_cleanup_free_ char *path = NULL;
-
-		if (!str_starts(names.v[i], ".lock-"))
-			continue;
-		path = fs_join(store, names.v[i]);
-		fd = lock_take(path, LOCK_EXCLUSIVE_MODE, false, NULL, NULL, NULL);
-		if (fd >= 0)
-			sweep_id(p, names.v[i] + 6);
-	}
-}
-
 int root_draft_begin(const struct paths *p, const char *id, const char *doing, const struct progress *progress,
 		     struct root_draft *ret, struct error *err)
 {

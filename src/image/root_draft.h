@@ -36,6 +36,3 @@ int root_draft_finish(struct root_draft *draft, struct error *err);
 
 void root_draft_abort(struct root_draft *draft);
 #define _cleanup_root_draft_ _cleanup_(root_draft_abort)
-
-/* Removes temporary folders of makers that are gone. */
-void root_draft_sweep(const struct paths *p);
