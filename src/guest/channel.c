@@ -38,6 +38,11 @@ void channel_close(void)
 	close_fd(&fd);
 }
 
+void channel_reset(void)
+{
+	ch.in_start = ch.in_end = ch.out_start = ch.out_end = 0;
+}
+
 int channel_fd(void)
 {
 	return fd;

@@ -25,6 +25,8 @@
 void channel_open(int fd_consumed);
 void channel_close(void);
 int channel_fd(void); /* -1: closed */
+/* Forgets what is in the buffers (tests that open one channel after the other). */
+void channel_reset(void);
 
 enum channel_state {
 	CHANNEL_UP,
