@@ -224,7 +224,7 @@ static int plan_machine(struct run_plan *p, const struct run_facts *f, struct er
 	vmm_kernel_args(m, &f->caps, &append);
 	/* panic=0: quiz stops a panicked machine itself; loglevel=5: WARN and lockdep reach the console. */
 	str_add(&append, " rdinit=/init panic=0 loglevel=5 printk.time=1");
-	if (f->spec->test_hooks)
+	if (f->spec->test_agent)
 		str_add(&append, " quiz.test=1");
 	for (size_t i = 0; i < f->profiles.append.n; i++)
 		str_addf(&append, " %s", f->profiles.append.v[i]);

@@ -129,6 +129,8 @@ static void on_started(void *ctx, struct session *session, const struct wire_sta
 		return;
 	}
 	watchdog_program(s);
+	if (s->opt.spec->test_agent)
+		channel_send(guest_channel(s->guest), 0, test, .what = s->opt.spec->test_agent);
 	if (s->local && local_begin(s->local, s->is_shell || s->opt.plan->program.tty, &s->out->error) < 0)
 		sup_die(s, 0);
 	sup_ready(s);

@@ -262,8 +262,8 @@ static const struct option_row rows[] = {
 	  "most space that templates may take" },
 	{ "template-age", 0, OPTION_REQUIRED, 0, AT(template_age_ms), option_set_duration, NULL, "TIME", "14d", NULL,
 	  NULL, "drop templates that were not used for TIME" },
-	{ "test-hooks", 0, OPTION_FLAG, OPTION_HIDDEN, AT(test_hooks), option_set_flag, NULL, NULL, NULL, NULL, NULL,
-	  "quiz.test=1: for quiz's own tests" },
+	{ "test-agent", 0, OPTION_REQUIRED, OPTION_HIDDEN, AT(test_agent), option_set_u32, NULL, "N", "0", NULL, NULL,
+	  "make the agent misbehave once the program runs (wire_test_what)" },
 };
 
 const struct option_row *run_options(size_t *ret_n)

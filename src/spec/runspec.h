@@ -86,7 +86,7 @@ struct runspec {
 
 	uint32_t verbosity;	 /* -v count */
 	bool quiet, dry_run, json;
-	bool test_hooks;	 /* quiz.test=1: hidden, for quiz's own tests */
+	uint32_t test_agent;	 /* enum wire_test_what, 0: none; hidden, for quiz's own tests */
 
 	/* limits of what is kept */
 	uint32_t keep_runs, template_count;

@@ -1,0 +1,49 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: MPL-2.0
+#
+# For tests that start real machines: kernels, roots and layers of the user's own store are used (they are slow to make),
+# everything else is the test's own. Source it instead of tap.sh.
+#
+#	need_machine		skips the whole test when a run is not possible here
+#	wait_for SECONDS COMMAND...	until it succeeds; fails after that many seconds
+#	qemus			pids of QEMUs that this test's runs have left
+
+machine_data=${XDG_DATA_HOME:-$HOME/.local/share} machine_cache=${XDG_CACHE_HOME:-$HOME/.cache}
+. "$QUIZ_SOURCE/tests/lib/tap.sh"
+XDG_DATA_HOME=$machine_data XDG_CACHE_HOME=$machine_cache
+export XDG_DATA_HOME XDG_CACHE_HOME
+
+need_machine() {
+	machine_why=$(quiz --dry-run true 2>&1) || skip_all "no machine can be started: $machine_why"
+}
+
+wait_for() {
+	machine_limit=$(($(date +%s) + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ "$(date +%s)" -lt "$machine_limit" ] || return 1
+		sleep 0.1
+	done
+}
+
+# Sockets and disks of our machines lie in folders of this test, which tells its QEMUs from all others.
+qemus() {
+	for machine_pid in $(pgrep -f "qemu-system.*$scratch" 2>/dev/null); do
+		# One that has ended and is not collected yet by its new parent is no process any more.
+		case $(ps -o stat= -p "$machine_pid" 2>/dev/null) in
+		"" | Z*) ;;
+		*) echo "$machine_pid" ;;
+		esac
+	done
+}
+
+# At the end of each test: nothing is left.
+nothing_is_left() {
+	wait_for 10 no_qemu
+	is "no QEMU is left" "$(qemus)" ""
+	is "nothing is left in the runtime folder" "$(ls "$XDG_RUNTIME_DIR/quiz" 2>/dev/null)" ""
+}
+
+no_qemu() {
+	[ -z "$(qemus)" ]
+}

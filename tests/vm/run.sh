@@ -1,0 +1,79 @@
+#!/bin/sh
+# SPDX-License-Identifier: MPL-2.0
+# A program in a fresh machine behaves like a local one: arguments, streams, status.
+. "$QUIZ_SOURCE/tests/lib/machine.sh"
+need_machine
+cd "$scratch" || exit 1
+
+status "true" 0 quiz true
+is "true prints nothing" "$out$err_out" ""
+status "false" 1 quiz false
+status "a status of one's own" 3 quiz sh -c 'exit 3'
+status "every status" 255 quiz sh -c 'exit 255'
+status "ended by a signal" 137 quiz sh -c 'kill -9 $$'
+status "ended by another" 143 quiz sh -c 'kill $$'
+
+status "the kernel is the guest's" 0 quiz uname -a
+like "uname" "$out" "Linux quiz *"
+status "cat /proc/version" 0 quiz cat /proc/version
+like "/proc/version" "$out" "Linux version *"
+
+status "arguments arrive exactly" 0 quiz printf '<%s>' 'a b' '' "it's" '$HOME' '*' '\' 'new
+line' '&&x' -- --x
+is "arguments" "$out" "<a b><><it's><\$HOME><*><\\><new
+line><&&x><--><--x>"
+status "a lone && is the shell's" 0 quiz echo a '&&' echo 'b  c'
+is "operators" "$out" "a
+b  c"
+status "|| too" 0 quiz false '||' echo other
+is "or" "$out" "other"
+status "after -- it is an argument" 0 quiz -- echo a '&&' echo b
+is "no operator" "$out" "a && echo b"
+status "a script" 4 quiz -C 'printf "%s,%s" "$1" "$2"; exit 4' 'one 1' two
+is "the script's arguments" "$out" "one 1,two"
+
+status "two streams" 0 quiz sh -c 'echo out; echo err >&2'
+is "stdout" "$out" "out"
+is "stderr" "$err_out" "err"
+is "stdin with its end" "$(printf 'one\ntwo' | quiz cat -n | cat)" "     1	one
+     2	two"
+is "stdin from /dev/null" "$(quiz wc -c </dev/null)" "0"
+is "closed stdin" "$(quiz wc -c <&-)" "0"
+head -c 3000000 /dev/urandom >blob
+quiz cat <blob >copy
+holds "three megabytes of anything, there and back" cmp blob copy
+is "a reader that goes away ends it" "$(quiz sh -c 'while echo y; do :; done' 2>/dev/null | head -n 1)" "y"
+is "four in one pipeline" "$(echo abc | quiz cat | quiz tr a-z A-Z | quiz rev | quiz cat)" "CBA"
+
+status "environment" 0 env SOME=thing quiz --env SOME --env OTHER='a b' sh -c 'echo "$SOME,$OTHER,$HOME,$USER"'
+is "its values" "$out" "thing,a b,/root,root"
+status "working directory" 0 quiz --cwd /usr pwd
+is "where it is" "$out" "/usr"
+status "user" 0 quiz --user nobody id -un
+is "who it is" "$out" "nobody"
+status "memory and CPUs" 0 quiz -m 512M -c 1 sh -c 'nproc; grep MemTotal /proc/meminfo'
+like "what it got" "$out" "1
+MemTotal: *[34]????? kB"
+status "a working directory that is not there" 125 quiz --cwd /nowhere true
+like "says so" "$err_out" "*nowhere*"
+
+mkdir share
+echo host >share/file
+ln -s /etc/shadow share/outside
+status "a shared folder" 0 quiz --share "$scratch/share:/mnt" cat /mnt/file
+is "its file" "$out" "host"
+status "read-only by default" 2 quiz --share "$scratch/share:/mnt" sh -c 'echo x 2>/dev/null >/mnt/new'
+status "writable when asked" 0 quiz --share "$scratch/share:/mnt:rw" sh -c 'echo guest >/mnt/new'
+is "written" "$(cat share/new 2>/dev/null)" "guest"
+status "a link out of it leads nowhere" 1 quiz --share "$scratch/share:/mnt" cat /mnt/outside
+is "nothing of the host's file" "$out" ""
+
+status "/shared comes back" 0 quiz sh -c 'mkdir /shared/d; echo kept >/shared/d/file'
+id=$(quiz runs list | awk 'NR == 1 { print $1 }')
+is "in the record" "$(cat "$XDG_STATE_HOME/quiz/runs/$id/artifacts/d/file")" "kept"
+like "runs show lists it" "$(quiz runs show "$id")" "*d/file*"
+like "console.log has the kernel's words" "$(cat "$XDG_STATE_HOME/quiz/runs/$id/console.log")" "*Linux version*"
+status "result.json" 0 quiz runs show --json "$id"
+like "its verdict" "$out" '*"verdict": "ok"*'
+nothing_is_left
+done_testing
