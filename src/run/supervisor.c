@@ -273,6 +273,10 @@ static void on_vmm_event(void *ctx, struct guest *g, enum vmm_event ev, const ch
 	case VMM_EVENT_SHUTDOWN:
 		sup_lost(s, ev == VMM_EVENT_RESET ? "the guest rebooted" : "the guest powered off");
 		break;
+	case VMM_EVENT_PORT_CLOSED:
+		if (g == s->guest)
+			sup_lost(s, "the guest agent closed its port");
+		break;
 	case VMM_EVENT_EXITED:
 		sup_lost(s, text && *text ? text : "the virtual machine monitor ended");
 		break;

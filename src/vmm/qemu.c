@@ -328,6 +328,13 @@ static void on_resume(struct vmm *v, const json_t *data)
 	tell(v, VMM_EVENT_RUNNING, "");
 }
 
+/* Only the closing is news: the socket behind the port stays open whatever the guest does. */
+static void on_port(struct vmm *v, const json_t *data)
+{
+	if (json_is_false(json_object_get(data, "open")))
+		tell(v, VMM_EVENT_PORT_CLOSED, "");
+}
+
 static const struct {
 	const char *name;
 	void (*handle)(struct vmm *v, const json_t *data);
@@ -338,6 +345,7 @@ static const struct {
 	{ "SHUTDOWN", on_shutdown },
 	{ "BLOCK_IO_ERROR", on_io_error },
 	{ "MIGRATION", on_migration },
+	{ "VSERPORT_CHANGE", on_port },
 };
 
 static void on_event(void *ctx, const char *name, const json_t *data)

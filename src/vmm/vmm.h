@@ -96,6 +96,7 @@ enum vmm_event {
 	VMM_EVENT_PANICKED,   /* the guest said so through pvpanic or its architecture's way */
 	VMM_EVENT_RESET,      /* the guest rebooted or triple-faulted: it is not started again */
 	VMM_EVENT_SHUTDOWN,   /* the guest powered off */
+	VMM_EVENT_PORT_CLOSED, /* the guest closed its end of the agent's port */
 	VMM_EVENT_IO_ERROR,   /* a disk's backing failed (full host disk); text says which */
 	VMM_EVENT_EXITED,     /* the process is gone; text has its status and last words; always the last event */
 };
