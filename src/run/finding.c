@@ -93,13 +93,11 @@ json_t *finding_json(const struct finding *f)
 }
 
 /* A line of the excerpt that shows a caller: symbol+offset/size, and not a leftover on the stack if there are better ones. */
-static bool is_stack_line(const struct finding *f, const char *p, size_t n)
+static bool is_stack_line(const struct finding *f, const char *p, size_t n, struct log_symbol *ret)
 {
-	struct log_symbol sym;
-
-	if (!log_symbol_find(p, n, &sym))
+	if (!log_symbol_find(p, n, ret))
 		return false;
-	return !sym.is_unreliable || strcmp(sym.name, f->function) == 0;
+	return !ret->is_unreliable || strcmp(ret->name, f->function) == 0;
 }
 
 /* One stack line without its prefixes. */
@@ -120,13 +118,16 @@ static void add_stack_line(struct str *out, const char *p, size_t n)
 void finding_stack_text(const struct finding *f, size_t max_stack, struct str *out)
 {
 	const char *p = str_cstr(&f->excerpt) + f->context_bytes, *end = str_cstr(&f->excerpt) + f->excerpt.len;
+	struct log_symbol sym, last = { "" };
 	size_t n_stack = 0, n_more = 0;
 
 	while (p < end) {
 		const char *nl = memchr(p, '\n', (size_t)(end - p));
 		size_t n = (size_t)((nl ? nl : end) - p);
 
-		if (is_stack_line(f, p, n)) {
+		/* A place that several lines name in a row (WARNING:, RIP:, the stack's top) is shown once. */
+		if (is_stack_line(f, p, n, &sym) && (strcmp(sym.name, last.name) != 0 || sym.offset != last.offset)) {
+			last = sym;
 			if (n_stack++ < max_stack)
 				add_stack_line(out, p, n);
 			else

@@ -167,25 +167,6 @@ static void open_file(struct symbol_file *f)
 		read_symbols(f);
 }
 
-/* The module's file with debug information; else any file of it; else NULL. */
-static struct symbol_file *find_file(struct symbols *s, const char *module)
-{
-	struct symbol_file *any = NULL;
-
-	for (size_t i = 0; i < s->n_files; i++) {
-		struct symbol_file *f = &s->files[i];
-
-		if (!str_eq(f->module, module))
-			continue;
-		if (!f->is_open)
-			open_file(f);
-		if (f->has_debug)
-			return f;
-		any = f;
-	}
-	return any;
-}
-
 const char *symbols_file(const struct symbols *s, const char *module)
 {
 	for (size_t i = 0; i < s->n_files; i++)
@@ -356,21 +337,26 @@ static void resolve_at(struct symbol_file *f, const char *name, uint64_t address
 enum symbols_result symbols_resolve(struct symbols *s, const char *module, const char *name, uint64_t offset, uint64_t size,
 				    bool is_return, struct symbol_frames *ret)
 {
-	struct symbol_file *f = find_file(s, module);
-	const struct symbol *sym;
-	uint64_t address;
+	enum symbols_result result = SYMBOLS_NO_FILE;
 
 	*ret = (struct symbol_frames){ 0 };
-	if (!f)
-		return SYMBOLS_NO_FILE;
-	if (!f->has_debug)
-		return SYMBOLS_NO_DEBUG;
-	sym = find_symbol(f, name, size);
-	if (!sym)
-		return SYMBOLS_OTHER_BUILD;
-	address = sym->address + offset;
-	if (is_return)
-		address--;
-	resolve_at(f, name, address, is_return && !offset, ret);
-	return ret->n ? SYMBOLS_FOUND : SYMBOLS_NO_DEBUG;
+	for (size_t i = 0; i < s->n_files; i++) {
+		struct symbol_file *f = &s->files[i];
+		const struct symbol *sym;
+
+		if (!str_eq(f->module, module))
+			continue;
+		if (!f->is_open)
+			open_file(f);
+		sym = f->has_debug ? find_symbol(f, name, size) : NULL;
+		if (sym)
+			resolve_at(f, name, sym->address + offset - (is_return ? 1 : 0), is_return && !offset, ret);
+		if (ret->n)
+			return SYMBOLS_FOUND;
+		if (f->has_debug)
+			result = SYMBOLS_OTHER_BUILD;
+		else if (result == SYMBOLS_NO_FILE)
+			result = SYMBOLS_NO_DEBUG;
+	}
+	return result;
 }

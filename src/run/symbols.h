@@ -25,7 +25,7 @@ DEFINE_CLEANUP(struct symbols *, symbols_free)
 
 /*
  * Names an ELF file that may have the debug information of a module ("" is the
- * kernel itself). The first one added that has any is used; it is opened when it is asked for.
+ * kernel itself). Opened when it is asked for; of several, the first that has the function in the right size is used.
  */
 void symbols_add(struct symbols *s, const char *module, const char *path);
 

@@ -3,7 +3,8 @@
  * quiz symbolize: where files with debug information are looked for, in this order:
  *
  *	--modules DIR or FILE		what the user names
- *	<workspace>/.quiz/openzfs/<kernel id>/build, <workspace>/module	unstripped modules of a build
+ *	<workspace>/.quiz/openzfs/<kernel id>, <workspace>/module	unstripped modules of an OpenZFS build
+ *	<workspace>, or the current folder	other modules' and kernels' trees, a few levels deep
  *	<kernel>/debug, build, modules	the store
  *	/usr/lib/debug			the host's debug packages, by release
  */
@@ -21,6 +22,7 @@
 
 #define LOG_MAX (256u * 1024 * 1024)
 #define TREE_DEPTH 10
+#define SHALLOW_DEPTH 4
 #define TREE_ENTRIES 200000 /* a folder like / is not searched for ever */
 
 struct symbolize_options {
@@ -82,13 +84,13 @@ static void look_in(struct symbols *s, const char *module, const char *path, uns
 	}
 }
 
-static void look_at(struct symbols *s, const char *module, const char *path)
+static void look_at(struct symbols *s, const char *module, const char *path, unsigned depth)
 {
 	const char *base = strrchr(path, '/');
 	unsigned budget = TREE_ENTRIES;
 
 	if (fs_is_dir(path))
-		look_in(s, module, path, TREE_DEPTH, &budget);
+		look_in(s, module, path, depth, &budget);
 	else if (is_module_file(base ? base + 1 : path, module) && fs_exists(path))
 		symbols_add(s, module, path);
 }
@@ -98,7 +100,7 @@ static void look_below(struct symbols *s, const char *module, const char *dir, c
 	_cleanup_free_ char *rest = mem_printf("%s%s", fmt, arg ? arg : "");
 	_cleanup_free_ char *path = fs_join(dir, rest);
 
-	look_at(s, module, path);
+	look_at(s, module, path, TREE_DEPTH);
 }
 
 static void add_if_there(struct symbols *s, char *path_consumed)
@@ -112,6 +114,8 @@ static void find_vmlinux(const struct places *p, struct symbols *s)
 {
 	if (p->vmlinux)
 		symbols_add(s, "", p->vmlinux);
+	if (p->workspace.root)
+		add_if_there(s, fs_join(p->workspace.root, "vmlinux"));
 	if (p->has_kernel) {
 		add_if_there(s, fs_join(p->kernel.dir, "debug/vmlinux"));
 		add_if_there(s, fs_join(p->kernel.dir, "build/vmlinux"));
@@ -132,11 +136,12 @@ static void find_files(void *ctx, struct symbols *s, const char *module)
 		return;
 	}
 	for (size_t i = 0; i < p->options->modules.n; i++)
-		look_at(s, module, p->options->modules.v[i]);
+		look_at(s, module, p->options->modules.v[i], TREE_DEPTH);
 	if (p->workspace.root && p->has_kernel)
 		look_below(s, module, p->workspace.dir, "openzfs/", p->kernel.id);
 	if (p->workspace.root)
 		look_below(s, module, p->workspace.root, "module", NULL);
+	look_at(s, module, p->workspace.root ? p->workspace.root : ".", SHALLOW_DEPTH);
 	if (p->has_kernel) {
 		look_below(s, module, p->kernel.dir, "debug", NULL);
 		look_below(s, module, p->kernel.dir, "modules", NULL);
