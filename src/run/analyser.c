@@ -79,6 +79,7 @@ struct counter {
 struct analyser {
 	struct analyser_options opt;
 	struct strv allow;
+	struct known_issues known;
 	struct crash_index index;
 	struct lane lanes[N_LANES];
 
@@ -88,7 +89,7 @@ struct analyser {
 	uint64_t generation, n_dropped;
 	uint64_t now_ms;
 
-	bool agent_ready, has_panic, panic_is_over, reboot_wanted;
+	bool has_panic, panic_is_over, reboot_wanted;
 	bool vmm_panicked;
 	uint64_t panic_ms;
 	bool is_suspended; /* a pool */
@@ -111,7 +112,10 @@ struct analyser *analyser_new(const struct analyser_options *opt)
 		a->opt.max_findings = 64;
 	for (const char *const *p = a->opt.allow; p && *p; p++)
 		strv_add(&a->allow, *p);
+	if (a->opt.known)
+		known_issues_copy(&a->known, a->opt.known);
 	a->opt.allow = NULL;
+	a->opt.known = NULL;
 	crash_index_init(&a->index);
 	a->lanes[LANE_CONSOLE].source = FINDING_FROM_CONSOLE;
 	a->lanes[LANE_KMSG].source = FINDING_FROM_KMSG;
@@ -136,6 +140,7 @@ void analyser_free(struct analyser *a)
 		finding_drop(a->findings[i]);
 	free(a->findings);
 	strv_clear(&a->allow);
+	known_issues_clear(&a->known);
 	free(a);
 }
 
@@ -151,13 +156,12 @@ static struct finding *find_id(const struct analyser *a, uint32_t id)
 
 static void finding_judge(struct analyser *a, struct finding *f)
 {
-	const struct known_issue *known = NULL;
+	const struct known_issue *known;
 
 	f->is_allowed = false;
 	for (size_t i = 0; i < a->allow.n && !f->is_allowed; i++)
 		f->is_allowed = finding_matches(f, a->allow.v[i]);
-	if (a->opt.known)
-		known = known_issues_find(a->opt.known, f);
+	known = known_issues_find(&a->known, f);
 	if (known) {
 		f->is_allowed = true;
 		snprintf(f->known, sizeof(f->known), "%s", known->text);
@@ -702,7 +706,6 @@ void analyser_agent(struct analyser *a, enum analyser_agent_event ev, uint64_t n
 	a->now_ms = now_ms;
 	switch (ev) {
 	case ANALYSER_AGENT_READY:
-		a->agent_ready = true;
 		break;
 	case ANALYSER_AGENT_PROGRESS:
 		a->has_hang = false;

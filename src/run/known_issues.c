@@ -46,6 +46,17 @@ int known_issues_load(struct known_issues *ki, const char *path, struct error *e
 	return known_issues_parse(ki, path, str_cstr(&text), text.len, err);
 }
 
+void known_issues_copy(struct known_issues *to, const struct known_issues *from)
+{
+	*to = (struct known_issues){ 0 };
+	for (size_t i = 0; i < from->n; i++) {
+		struct known_issue *issue = VEC_PUSH(to->v, to->n);
+
+		issue->pattern = mem_strdup(from->v[i].pattern);
+		issue->text = mem_strdup(from->v[i].text);
+	}
+}
+
 void known_issues_clear(struct known_issues *ki)
 {
 	for (size_t i = 0; i < ki->n; i++) {

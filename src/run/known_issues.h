@@ -29,6 +29,7 @@ struct known_issues {
 /* Parses a file's content; name is for errors (ERROR_USAGE with name:line). Appends to ki. */
 int known_issues_parse(struct known_issues *ki, const char *name, const char *text, size_t n, struct error *err);
 int known_issues_load(struct known_issues *ki, const char *path, struct error *err);
+void known_issues_copy(struct known_issues *to, const struct known_issues *from); /* `to` is overwritten */
 void known_issues_clear(struct known_issues *ki);
 
 /* The first that means this finding, or NULL. Borrowed. */

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "run/known_issues.h"
 #include "run/supervisor_state.h"
 #include "sys/fs.h"
 
@@ -510,15 +511,22 @@ static void on_log_line(void *ctx, const char *text, size_t n)
 
 static int set_up(struct supervisor *s, struct error *err)
 {
-	const struct analyser_options ao = { .allow = (const char *const *)s->opt.spec->allow.v };
+	struct known_issues known = { 0 };
+	const struct analyser_options ao = { .allow = (const char *const *)s->opt.spec->allow.v, .known = &known };
 	const struct outlet outlet = program_outlet(s);
-	int log_fd = record_open_console(s->opt.record, err);
+	int log_fd;
 
-	if (log_fd < 0)
+	if (s->opt.spec->known_issues && known_issues_load(&known, s->opt.spec->known_issues, err) < 0)
 		return -1;
+	log_fd = record_open_console(s->opt.record, err);
+	if (log_fd < 0) {
+		known_issues_clear(&known);
+		return -1;
+	}
 	s->console = console_new(log_fd);
 	console_watch(s->console, on_log_line, s);
 	s->analyser = s->out->analyser = analyser_new(&ao);
+	known_issues_clear(&known);
 	s->sessions = sessions_new();
 	s->loop = loop_new();
 	watch_signals(s);
