@@ -21,7 +21,7 @@ static const struct root_set sets[] = {
 		.summary = "what zfs and zpool need",
 		.based_on = "minimal",
 		.packages = "dmsetup e2fsprogs libblkid1 libssl3 libtirpc3 libudev1 libunwind8 libuuid1 mdadm parted "
-			    "python3-minimal udev zlib1g",
+			    "python3-minimal tmux udev zlib1g",
 	},
 	{
 		.name = "zts",

@@ -4,7 +4,7 @@
 # For tests that start real machines: kernels, roots and layers of the user's own store are used (they are slow to make),
 # everything else is the test's own. Source it instead of tap.sh.
 #
-#	need_machine		skips the whole test when a run is not possible here
+#	need_machine [PACKAGE...]	skips the whole test when a run (in a root with these packages) is not possible here
 #	wait_for SECONDS COMMAND...	until it succeeds; fails after that many seconds
 #	qemus			pids of QEMUs that this test's runs have left
 
@@ -14,7 +14,11 @@ XDG_DATA_HOME=$machine_data XDG_CACHE_HOME=$machine_cache
 export XDG_DATA_HOME XDG_CACHE_HOME
 
 need_machine() {
-	machine_why=$(quiz --dry-run true 2>&1) || skip_all "no machine can be started: $machine_why"
+	mkdir -p "$XDG_CONFIG_HOME/quiz/profiles/test-needs"
+	printf '[profile]\nsummary = what this test needs\npackages = %s\n' "$*" \
+		>"$XDG_CONFIG_HOME/quiz/profiles/test-needs/profile.conf"
+	machine_why=$(quiz --dry-run -p test-needs true 2>&1) ||
+		skip_all "no machine can be started: $(echo "$machine_why" | tr '\n' ' ')"
 }
 
 wait_for() {
