@@ -19,6 +19,7 @@
 #include "image/kernel.h"
 #include "image/openzfs.h"
 #include "image/root.h"
+#include "run/host_hooks.h"
 #include "spec/arch.h"
 #include "sys/fs.h"
 #include "sys/proc.h"
@@ -91,31 +92,6 @@ static void choose_accel(struct run_facts *f)
 	f->accel = f->spec->accel;
 	if (f->accel == ACCEL_AUTO)
 		f->accel = vmm_kvm_state(&f->caps, f->arch, f->paths->cache) == KVM_USABLE ? ACCEL_KVM : ACCEL_TCG;
-}
-
-/* host-setup hooks print more directives. They run before boot, in the user's own name. */
-static int run_host_setup(struct run_facts *f, struct error *err)
-{
-	for (size_t i = 0; i < f->profiles.n_hooks; i++) {
-		const struct profile_hook *h = &f->profiles.hooks[i];
-		_cleanup_strv_ struct strv env = STRV_INIT;
-		_cleanup_str_ struct str out = STR_INIT;
-		const char *argv[] = { h->path, NULL };
-		struct proc_spec spec = { .argv = argv, .cwd = f->record_dir };
-
-		if (h->phase != PROFILE_HOST_SETUP)
-			continue;
-		strv_add_all(&env, environ);
-		strv_add_all(&env, h->env.v);
-		strv_addf(&env, "QUIZ_RUN_DIR=%s", f->record_dir);
-		strv_addf(&env, "QUIZ_KERNEL=%s", f->kernel.id);
-		spec.env = (const char *const *)env.v;
-		if (proc_run_spec(&spec, &out, err) < 0)
-			return error_wrap(err, "profile '%s': host-setup", h->profile);
-		if (profile_apply_directives(&f->profiles, h->profile, str_cstr(&out), out.len, err) < 0)
-			return -1;
-	}
-	return 0;
 }
 
 static int pack(struct run_facts *f, enum run_layer layer, const struct layer_source *src, size_t n, struct error *err)
@@ -312,7 +288,7 @@ int facts_gather(struct run_facts *f, struct error *err)
 	if (vmm_probe(f->arch, f->spec->qemu, f->paths->cache, &f->caps, err) < 0)
 		return -1;
 	choose_accel(f);
-	if (!f->is_dry && run_host_setup(f, err) < 0)
+	if (!f->is_dry && host_hooks_setup(f, err) < 0)
 		return -1;
 	if (find_root(f, err) < 0)
 		return -1;

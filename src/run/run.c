@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "run/host_hooks.h"
 #include "run/annotate.h"
 #include "run/facts.h"
 #include "run/record.h"
@@ -165,7 +166,8 @@ static void report(const struct run_facts *f, const struct record *rec, const st
 		print_text(text.p);
 		return;
 	}
-	if (is_quiet)
+	/* Quiet is about the ordinary: what quiz itself has to say of a run that went wrong is said. */
+	if (is_quiet && !v->headline && (v->verdict == VERDICT_OK || v->verdict == VERDICT_FAILED))
 		return;
 	if (error_is_set(&o->error)) {
 		str_addf(&text, "quiz: %s\n", o->error.text);
@@ -221,6 +223,7 @@ static int run_once(struct run_facts *f, const struct run_request *req, struct r
 		goto out;
 	*v = o->verdict;
 	annotate_findings(req->paths, plan.kernel_id, o->analyser, v, &notes);
+	host_hooks_collect(f, &notes);
 	result = result_json(f, &plan, rec, o, v, started);
 	report(f, rec, o, v, str_cstr(&notes), result);
 	if (record_finish(rec, result, &o->error) < 0)

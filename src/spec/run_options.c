@@ -247,7 +247,7 @@ static const struct option_row rows[] = {
 	{ "verbose", 'v', OPTION_COUNT, 0, AT(verbosity), option_set_count, NULL, NULL, NULL, NULL, NULL,
 	  "say what happens; twice: the kernel's messages too" },
 	{ "quiet", 'q', OPTION_FLAG, 0, AT(quiet), option_set_flag, NULL, NULL, NULL, NULL, NULL,
-	  "only the program's output and errors" },
+	  "only the program's output, and what went wrong" },
 	{ "dry-run", 'n', OPTION_FLAG, OPTION_LINE_ONLY, AT(dry_run), option_set_flag, NULL, NULL, NULL, NULL, NULL,
 	  "print the plan and stop: nothing is run, not even a hook" },
 	{ "json", 0, OPTION_FLAG, OPTION_LINE_ONLY, AT(json), option_set_flag, NULL, NULL, NULL, NULL, NULL,
