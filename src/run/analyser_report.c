@@ -367,6 +367,8 @@ static void title_from_head(const struct report *r, char *title, size_t size)
 	/* "Internal error: Oops - BUG: 00000000f2000800 [#1] SMP", "illegal operation: 0001 ilc:1 [#1] SMP" */
 	p = strstr(title, " ilc:");
 	if (!p)
+		p = strstr(title, ", sig: "); /* powerpc */
+	if (!p)
 		p = strstr(title, " [#");
 	if (p) {
 		while (p > title && (isxdigit((unsigned char)p[-1]) || p[-1] == ' '))
