@@ -12,6 +12,7 @@
 
 #include "run/known_issues.h"
 #include "run/verdict.h"
+#include "sys/fs.h"
 
 #define OOPS "[    1.000000] BUG: kernel NULL pointer dereference, address: 0000000000000010\n[    1.000001] RIP: 0010:culprit+0x1/0x2\n"
 #define WARNING "[    2.000000] WARNING: CPU: 0 PID: 1 at fs/foo.c:1 foo+0x1/0x2\n"
@@ -191,11 +192,29 @@ static void test_json(void **state)
 	analyser_free(a);
 }
 
+/* The manual's table of classes is this table. */
+static void test_manual_has_every_class(void **state)
+{
+	_cleanup_str_ struct str page = STR_INIT;
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	if (fs_read(TEST_MAN "/quiz-verdict.7.in", 1 << 20, &page, &err) < 0)
+		fail_msg("%s", err.text);
+	for (int i = 0; i < FINDING_N_CLASSES; i++) {
+		_cleanup_free_ char *row = mem_printf("\n.It %s Ta %s Ta ", finding_class_table[i].name,
+						      finding_severity_name(finding_class_table[i].severity));
+
+		if (!strstr(str_cstr(&page), row))
+			fail_msg("quiz-verdict(7) lacks the row '%s'", row + 1);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows), cmocka_unit_test(test_allow_and_known), cmocka_unit_test(test_pattern),
-		cmocka_unit_test(test_text), cmocka_unit_test(test_json),
+		cmocka_unit_test(test_text), cmocka_unit_test(test_json), cmocka_unit_test(test_manual_has_every_class),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
