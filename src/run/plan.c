@@ -510,6 +510,7 @@ static void plan_template(struct run_plan *p, const struct run_facts *f)
 	str_add(&text, "format=1\n");
 	str_addf(&text, "vmm=%s\n", f->caps.identity);
 	machine_describe(&p->machine, &text);
+	vmm_describe(&p->machine, &f->caps, &text);
 	/* The store's things are immutable; who changes them all the same gets another machine. */
 	str_addf(&text, "kernel.stamp=%016" PRIx64 "\n", fs_stamp(p->machine.kernel_path));
 	str_addf(&text, "initrd.stamp=%016" PRIx64 "\n", fs_stamp(p->machine.initrd_path));

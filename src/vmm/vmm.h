@@ -122,6 +122,12 @@ struct vmm_options {
 int vmm_plan(const struct machine *m, const struct vmm_caps *caps, const struct vmm_options *opt,
 	     struct strv *ret_argv, struct error *err);
 
+/*
+ * Appends a "name=value" line that differs whenever this VMM layer would make
+ * another machine of it (beyond machine_describe(): the layer's own choices).
+ */
+void vmm_describe(const struct machine *m, const struct vmm_caps *caps, struct str *out);
+
 /* Starts it; returns when the process has been forked, not when it is ready. */
 int vmm_start(const struct machine *m, const struct vmm_caps *caps, const struct vmm_options *opt,
 	      struct loop *loop, const struct vmm_callbacks *cb, struct vmm **ret, struct error *err);

@@ -134,6 +134,16 @@ static void many_disks(struct machine *m)
 	m->n_cpus = 4;
 }
 
+static void full(struct machine *m)
+{
+	char name[16];
+
+	for (unsigned i = 1; i < vmm_device_limit(m->arch, m->type, m->has_acpi); i++) {
+		snprintf(name, sizeof(name), "d%u", i);
+		add_disk(m, name, NULL);
+	}
+}
+
 static void nets(struct machine *m)
 {
 	add_nic(m, NET_USER);
@@ -171,6 +181,7 @@ static const struct plan_case cases[] = {
 	{ "microvm-clone", "x86_64", MACHINE_MICROVM, ACCEL_TCG, 70200, clone },
 	{ "microvm-clone-9.2", "x86_64", MACHINE_MICROVM, ACCEL_TCG, 90200, clone },
 	{ "microvm-too-many", "x86_64", MACHINE_MICROVM, ACCEL_TCG, 70200, many_disks },
+	{ "microvm-full", "x86_64", MACHINE_MICROVM, ACCEL_TCG, 70200, full },
 	{ "microvm-too-long", "x86_64", MACHINE_MICROVM, ACCEL_TCG, 70200, too_long },
 	{ "q35-tcg", "x86_64", MACHINE_Q35, ACCEL_TCG, 70200, usual },
 	{ "q35-tcg-6.2", "x86_64", MACHINE_Q35, ACCEL_TCG, 60200, NULL },

@@ -367,6 +367,33 @@ static void description_has_what_matters(void **state)
 	str_clear(&other);
 }
 
+/* Equal for a maker and its clones; another for another device tree. */
+static void devices_are_described(void **state)
+{
+	struct disk disk = { .serial = (char *)"root", .capacity_bytes = 4096, .path = (char *)"/a" };
+	struct vmm_caps caps = { .binary = (char *)"/qemu", .version = 70200, .has_microvm = true, .has_q35 = true };
+	struct machine m = { .arch = arch_find("x86_64"), .type = MACHINE_Q35, .accel = ACCEL_TCG, .n_cpus = 2,
+			     .memory_bytes = 1 << 30, .disks = &disk, .n_disks = 1, .kernel_path = (char *)"/k",
+			     .ram_mode = RAM_SHARED, .ram_path = (char *)"/ram.new" };
+	struct str maker = STR_INIT, other = STR_INIT;
+
+	(void)state;
+	vmm_describe(&m, &caps, &maker);
+	assert_int_not_equal(maker.len, 0);
+	m.ram_mode = RAM_PRIVATE;
+	m.ram_path = (char *)"/ram";
+	m.is_incoming = true;
+	disk.path = (char *)"/b";
+	vmm_describe(&m, &caps, &other);
+	assert_string_equal(str_cstr(&maker), str_cstr(&other));
+	m.type = MACHINE_MICROVM;
+	str_truncate(&other, 0);
+	vmm_describe(&m, &caps, &other);
+	assert_string_not_equal(str_cstr(&maker), str_cstr(&other));
+	str_clear(&maker);
+	str_clear(&other);
+}
+
 #define TALK(f) cmocka_unit_test_setup_teardown(f, talk_setup, talk_teardown)
 
 int main(void)
@@ -387,6 +414,7 @@ int main(void)
 		cmocka_unit_test(port_name_is_the_wires),
 		cmocka_unit_test(arch_table_is_whole),
 		cmocka_unit_test(description_has_what_matters),
+		cmocka_unit_test(devices_are_described),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
