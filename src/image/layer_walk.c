@@ -140,18 +140,13 @@ static void read_xattrs(struct tree_node *n, int dir_fd, const char *name)
 	x->n = (size_t)len;
 }
 
-static char *read_link(int dir_fd, const char *name, const struct stat *st)
+/* Caller frees; NULL when it is no link any more. */
+static char *read_link(int dir_fd, const char *name)
 {
-	size_t cap = st->st_size > 0 ? (size_t)st->st_size + 1 : TREE_PATH_MAX;
-	char *target = mem_alloc(cap + 1);
-	ssize_t n = readlinkat(dir_fd, name, target, cap);
+	char target[TREE_PATH_MAX];
+	ssize_t n = readlinkat(dir_fd, name, target, sizeof(target));
 
-	if (n < 0) {
-		free(target);
-		return NULL;
-	}
-	target[n] = '\0';
-	return target;
+	return n < 0 ? NULL : mem_strndup(target, (size_t)n);
 }
 
 static int pack_entry(void *ctx, const char *path, int dir_fd, const char *name, const struct stat *st, struct error *err)
@@ -166,7 +161,7 @@ static int pack_entry(void *ctx, const char *path, int dir_fd, const char *name,
 	if (S_ISCHR(mode) || S_ISBLK(mode) || S_ISSOCK(mode))
 		return 0; /* of the host: of no use in a machine */
 	if (S_ISLNK(mode)) {
-		target = read_link(dir_fd, name, st);
+		target = read_link(dir_fd, name);
 		if (!target)
 			return error_set(err, ERROR_BUSY, "cannot read link '%s/%s': it went away meanwhile", p->host, path);
 	}

@@ -108,8 +108,9 @@ esac
 cp "$FAKE_TAR" "$2"
 FAKE
 chmod +x bin/mmdebstrap
-FAKE_TAR=$scratch/toy.tar
-export FAKE_TAR
+FAKE_TAR=$scratch/toy.tar TMPDIR=$scratch/tmp
+export FAKE_TAR TMPDIR
+mkdir "$TMPDIR"
 build="quiz root build --mirror http://127.0.0.1:9/toy"
 # shellcheck disable=SC2086
 {
@@ -130,7 +131,7 @@ hint: the whole story is in $XDG_STATE_HOME/quiz/logs/root-debian-broken-minimal
 	like "known ones are named" "$err_out" "*hint: known are minimal, zfs, zts, debug*"
 	status "a package name that is an option" 125 $build --suite rattle --package -y
 }
-is "nothing half-made is left by builds" "$(find "$store" "${TMPDIR:-/tmp}" -maxdepth 1 \( -name '.tmp-*' -o -name "quiz-root-$(id -u)-*" \) 2>/dev/null)" ""
+is "nothing half-made is left by builds" "$(find "$store" -maxdepth 1 -name '.tmp-*'; ls "$TMPDIR")" ""
 rm bin/mmdebstrap
 status "without mmdebstrap" 125 env "PATH=$scratch/bin" quiz root build
 like "says how to get it" "$err_out" "*hint: *apt-get install mmdebstrap*"
