@@ -20,24 +20,25 @@ static int print_status(void)
 	return 0;
 }
 
+static void print_group(const char *group)
+{
+	printf("\n%s:\n", group);
+	for (const struct command *const *c = quiz_commands; *c; c++)
+		if (!(*c)->is_hidden && str_eq((*c)->group, group))
+			printf("  %-12s  %s\n", (*c)->name, (*c)->summary);
+}
+
 static int print_overview(void)
 {
-	const char *group = NULL;
+	static const char *const groups[] = { GROUP_RUN, GROUP_UP, GROUP_MAKE, GROUP_LOOK, GROUP_SELF };
 
 	puts("usage: quiz [options] [--] [program [argument...]]\n"
 	     "       quiz COMMAND ...\n"
 	     "\n"
 	     "Runs a program in a fresh virtual machine and brings back its output, its exit\n"
 	     "status, its files and what the kernel said. Without a program: a shell.");
-	for (const struct command *const *c = quiz_commands; *c; c++) {
-		if ((*c)->is_hidden)
-			continue;
-		if (!str_eq(group, (*c)->group)) {
-			group = (*c)->group;
-			printf("\n%s:\n", group);
-		}
-		printf("  %-12s  %s\n", (*c)->name, (*c)->summary);
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
+		print_group(groups[i]);
 	puts("\n"
 	     "quiz help run     the options of a run\n"
 	     "quiz help NAME    a command\n"
