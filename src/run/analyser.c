@@ -30,7 +30,8 @@
 #include <string.h>
 
 #include "run/analyser_report.h"
-#include "run/known_issues.h"
+#include "run/finding_set.h"
+#include "run/kernel_counters.h"
 
 #define LINE_MAX_BYTES 2048 /* the kernel's own limit is about 1000 */
 #define OPEN_MAX 4	    /* reports open at once in a lane */
@@ -40,7 +41,6 @@
 #define CUT_HERE_LINES 4    /* a WARN's text comes within these after "cut here" */
 #define TWIN_WINDOW_MS 15000 /* the other lane's copy without a time stamp comes within this */
 #define STALL_MEMORY_MS 300000 /* stalls and blocked tasks that go on are reported again and again */
-#define COUNTERS_MAX 16
 
 enum lane_id {
 	LANE_CONSOLE,
@@ -70,23 +70,12 @@ struct lane {
 	char message[FINDING_TITLE_MAX];
 };
 
-struct counter {
-	char name[48];
-	uint64_t start, end;
-	bool has_start, has_end;
-};
-
 struct analyser {
 	struct analyser_options opt;
-	struct strv allow;
-	struct known_issues known;
 	struct crash_index index;
 	struct lane lanes[N_LANES];
 
-	struct finding **findings; /* owned, each on its own so that reports can point at them */
-	size_t n_findings;
-	uint32_t next_id;
-	uint64_t generation, n_dropped;
+	struct finding_set set;
 	uint64_t now_ms;
 
 	bool has_panic, panic_is_over, reboot_wanted;
@@ -96,8 +85,7 @@ struct analyser {
 	bool has_hang;
 	uint64_t hang_ms, hang_last_ms;
 
-	struct counter counters[COUNTERS_MAX];
-	size_t n_counters;
+	struct kernel_counters counters;
 };
 
 struct analyser *analyser_new(const struct analyser_options *opt)
@@ -110,10 +98,7 @@ struct analyser *analyser_new(const struct analyser_options *opt)
 		a->opt.settle_ms = 2000;
 	if (!a->opt.max_findings)
 		a->opt.max_findings = 64;
-	for (const char *const *p = a->opt.allow; p && *p; p++)
-		strv_add(&a->allow, *p);
-	if (a->opt.known)
-		known_issues_copy(&a->known, a->opt.known);
+	finding_set_init(&a->set, a->opt.max_findings, a->opt.allow, a->opt.known);
 	a->opt.allow = NULL;
 	a->opt.known = NULL;
 	crash_index_init(&a->index);
@@ -122,6 +107,7 @@ struct analyser *analyser_new(const struct analyser_options *opt)
 	return a;
 }
 
+/* One that the set did not take. */
 static void finding_drop(struct finding *f)
 {
 	finding_clear(f);
@@ -136,114 +122,8 @@ void analyser_free(struct analyser *a)
 		for (unsigned j = 0; j < a->lanes[i].n_open; j++)
 			if (a->lanes[i].open[j].twin_id || !a->lanes[i].open[j].finding->id)
 				finding_drop(a->lanes[i].open[j].finding);
-	for (size_t i = 0; i < a->n_findings; i++)
-		finding_drop(a->findings[i]);
-	free(a->findings);
-	strv_clear(&a->allow);
-	known_issues_clear(&a->known);
+	finding_set_clear(&a->set);
 	free(a);
-}
-
-static struct finding *find_id(const struct analyser *a, uint32_t id)
-{
-	for (size_t i = 0; i < a->n_findings; i++)
-		if (a->findings[i]->id == id)
-			return a->findings[i];
-	return NULL;
-}
-
-/* --- the list of findings */
-
-static void finding_judge(struct analyser *a, struct finding *f)
-{
-	const struct known_issue *known;
-
-	f->is_allowed = false;
-	for (size_t i = 0; i < a->allow.n && !f->is_allowed; i++)
-		f->is_allowed = finding_matches(f, a->allow.v[i]);
-	known = known_issues_find(&a->known, f);
-	if (known) {
-		f->is_allowed = true;
-		snprintf(f->known, sizeof(f->known), "%s", known->text);
-	}
-}
-
-/* Does it follow from what was found before? The cause is the nearest earlier one that is bad enough. */
-static void finding_link(struct analyser *a, struct finding *f, const struct crash_pattern *row)
-{
-	bool is_consequence = row && (row->flags & CRASH_CONSEQUENCE);
-
-	for (size_t i = a->n_findings; i-- > 0;) {
-		const struct finding *old = a->findings[i];
-
-		if (old == f || old->is_secondary)
-			continue;
-		if (is_consequence ? old->severity >= FINDING_WARN : old->severity == FINDING_CRASH) {
-			/* Another crash of its own is no consequence: two threads may find two bugs. */
-			if (!is_consequence && f->severity >= FINDING_CRASH && f->class != FINDING_CLASS_PANIC)
-				return;
-			f->is_secondary = true;
-			f->cause_id = old->id;
-			return;
-		}
-		if (f->class == FINDING_CLASS_HANG && old->class == FINDING_CLASS_ZFS_SUSPEND && a->is_suspended) {
-			f->is_secondary = true;
-			f->cause_id = old->id;
-			return;
-		}
-	}
-}
-
-/* Room for one more: the newest of the least severe gives way to something worse. */
-static bool findings_make_room(struct analyser *a, const struct finding *f)
-{
-	size_t victim = a->n_findings;
-
-	if (a->n_findings < a->opt.max_findings)
-		return true;
-	for (size_t i = 0; i < a->n_findings; i++) {
-		const struct finding *old = a->findings[i];
-
-		if (old->is_complete && old->severity < f->severity &&
-		    (victim == a->n_findings || old->severity <= a->findings[victim]->severity))
-			victim = i;
-	}
-	if (victim == a->n_findings)
-		return false;
-	finding_drop(a->findings[victim]);
-	a->n_findings--;
-	memmove(&a->findings[victim], &a->findings[victim + 1], (a->n_findings - victim) * sizeof(*a->findings));
-	return true;
-}
-
-/* Takes it into the list. False: no room; it is counted only, and still the caller's. */
-static bool findings_add(struct analyser *a, struct finding *f, const struct crash_pattern *row)
-{
-	if (!findings_make_room(a, f)) {
-		a->n_dropped++;
-		return false;
-	}
-	f->id = ++a->next_id;
-	finding_link(a, f, row);
-	finding_judge(a, f);
-	if (!a->findings)
-		a->findings = mem_alloc(a->opt.max_findings * sizeof(*a->findings));
-	a->findings[a->n_findings++] = f;
-	a->generation++;
-	return true;
-}
-
-static void findings_remove(struct analyser *a, struct finding *f)
-{
-	for (size_t i = 0; i < a->n_findings; i++) {
-		if (a->findings[i] != f)
-			continue;
-		a->n_findings--;
-		memmove(&a->findings[i], &a->findings[i + 1], (a->n_findings - i) * sizeof(*a->findings));
-		break;
-	}
-	finding_drop(f);
-	a->generation++;
 }
 
 static void note_panic(struct analyser *a, const struct crash_pattern *row)
@@ -267,71 +147,6 @@ static void note_severity(struct analyser *a, const struct finding *f)
 
 /* --- reports of a lane */
 
-/* The other lane's (or this lane's earlier) copy of the same first line. */
-static struct finding *find_twin(struct analyser *a, const struct lane *lane, const struct finding *f)
-{
-	uint8_t bit = (uint8_t)(1u << lane->source);
-
-	for (size_t i = a->n_findings; i-- > 0;) {
-		struct finding *old = a->findings[i];
-
-		if (old->key != f->key)
-			continue;
-		if (old->has_time && f->has_time ? old->time_us == f->time_us
-						 : !(old->seen_in & bit) && a->now_ms <= old->seen_ms + TWIN_WINDOW_MS)
-			return old;
-	}
-	return NULL;
-}
-
-/* The fuller report's content moves into the finding that people know already. */
-static void finding_take_content(struct finding *f, struct finding *from)
-{
-	struct str excerpt = f->excerpt;
-
-	f->class = from->class;
-	if (from->severity > f->severity)
-		f->severity = from->severity;
-	memcpy(f->title, from->title, sizeof(f->title));
-	memcpy(f->function, from->function, sizeof(f->function));
-	memcpy(f->module, from->module, sizeof(f->module));
-	memcpy(f->file, from->file, sizeof(f->file));
-	f->line = from->line;
-	memcpy(f->fingerprint, from->fingerprint, sizeof(f->fingerprint));
-	memcpy(f->frames, from->frames, sizeof(f->frames));
-	f->n_frames = from->n_frames;
-	f->n_stack_lines = from->n_stack_lines;
-	f->excerpt = from->excerpt;
-	from->excerpt = excerpt;
-	f->context_bytes = from->context_bytes;
-	if (f->source != FINDING_FROM_CONSOLE || from->source == FINDING_FROM_CONSOLE) {
-		f->first_line = from->first_line;
-		f->last_line = from->last_line;
-		f->source = from->source;
-	}
-	if (f->cpu < 0)
-		f->cpu = from->cpu;
-	if (f->pid < 0)
-		f->pid = from->pid;
-	if (!f->comm[0])
-		memcpy(f->comm, from->comm, sizeof(f->comm));
-}
-
-/* An equal finding that is there already counts this one. */
-static void finding_merge_equal(struct analyser *a, struct finding *f)
-{
-	for (size_t i = 0; i < a->n_findings; i++) {
-		struct finding *old = a->findings[i];
-
-		if (old == f || !old->is_complete || old->class != f->class || old->cause_id != f->cause_id ||
-		    strcmp(old->fingerprint, f->fingerprint) != 0)
-			continue;
-		old->count += f->count;
-		findings_remove(a, f);
-		return;
-	}
-}
-
 static void report_close(struct analyser *a, struct lane *lane, unsigned slot)
 {
 	struct report r = lane->open[slot];
@@ -344,19 +159,16 @@ static void report_close(struct analyser *a, struct lane *lane, unsigned slot)
 	if (is_panic && a->has_panic)
 		a->panic_is_over = true;
 	if (!f->id) { /* a twin's copy, or one without room */
-		twin = r.twin_id ? find_id(a, r.twin_id) : NULL;
-		if (twin && f->n_stack_lines > twin->n_stack_lines) {
-			finding_take_content(twin, f);
-			finding_judge(a, twin);
-			a->generation++;
-		}
+		twin = r.twin_id ? finding_set_by_id(&a->set, r.twin_id) : NULL;
+		if (twin && f->n_stack_lines > twin->n_stack_lines)
+			finding_set_take(&a->set, twin, f);
 		finding_drop(f);
 		return;
 	}
-	finding_judge(a, f);
+	finding_set_judge(&a->set, f);
 	note_severity(a, f);
-	a->generation++;
-	finding_merge_equal(a, f);
+	a->set.generation++;
+	finding_set_merge(&a->set, f);
 }
 
 static void context_into(struct lane *lane, struct report *r)
@@ -394,13 +206,13 @@ static void report_begin(struct analyser *a, struct lane *lane, const struct cra
 	report_excerpt(r, raw, raw_len, lane->n_lines, true);
 
 	note_panic(a, row);
-	twin = find_twin(a, lane, f);
+	twin = finding_set_twin(&a->set, f, a->now_ms, TWIN_WINDOW_MS);
 	if (twin) {
 		twin->seen_in |= f->seen_in;
 		r->twin_id = twin->id;
 		return;
 	}
-	if (findings_add(a, f, row))
+	if (finding_set_add(&a->set, f, row, a->is_suspended))
 		note_severity(a, f);
 }
 
@@ -483,7 +295,7 @@ static void line_in_report(struct analyser *a, struct lane *lane, int slot, cons
 	if (step == REPORT_GOES_ON) {
 		report_update(r);
 		if (r->finding->id)
-			a->generation++;
+			a->set.generation++;
 		return;
 	}
 	report_close(a, lane, (unsigned)slot);
@@ -516,7 +328,7 @@ static void line_with_row(struct analyser *a, struct lane *lane, const struct cr
 		report_excerpt(r, raw, raw_len, lane->n_lines, true);
 		r->last_ms = a->now_ms;
 		if (r->finding->id)
-			a->generation++;
+			a->set.generation++;
 		if (row->flags & CRASH_END)
 			report_close(a, lane, (unsigned)slot);
 		return;
@@ -671,7 +483,7 @@ static void add_plain(struct analyser *a, enum finding_source source, enum findi
 			*c = '-';
 	if (text)
 		str_add(&f->excerpt, text);
-	if (!findings_add(a, f, NULL))
+	if (!finding_set_add(&a->set, f, NULL, a->is_suspended))
 		finding_drop(f);
 }
 
@@ -718,78 +530,18 @@ void analyser_agent(struct analyser *a, enum analyser_agent_event ev, uint64_t n
 
 void analyser_counter(struct analyser *a, bool is_end, const char *name, uint64_t value, uint64_t now_ms)
 {
-	struct counter *c = NULL;
-
 	a->now_ms = now_ms;
-	for (size_t i = 0; i < a->n_counters && !c; i++)
-		if (strcmp(a->counters[i].name, name) == 0)
-			c = &a->counters[i];
-	if (!c) {
-		if (a->n_counters == COUNTERS_MAX || strlen(name) >= sizeof(c->name))
-			return;
-		c = &a->counters[a->n_counters++];
-		snprintf(c->name, sizeof(c->name), "%s", name);
-	}
-	if (is_end) {
-		c->end = value;
-		c->has_end = true;
-	} else {
-		c->start = value;
-		c->has_start = true;
-	}
+	kernel_counters_set(&a->counters, is_end, name, value);
 }
-
-static bool has_class(const struct analyser *a, uint32_t classes)
-{
-	for (size_t i = 0; i < a->n_findings; i++)
-		if (classes & (1u << a->findings[i]->class))
-			return true;
-	return false;
-}
-
-/* What an increase of a counter must be explained by, and what it is if it is not. */
-#define BIT(c) (1u << FINDING_CLASS_##c)
-#define SERIOUS (BIT(PANIC) | BIT(OOPS) | BIT(BUG) | BIT(SANITIZER) | BIT(ZFS_PANIC))
-static const struct counter_rule {
-	const char *name;
-	unsigned taint_bit; /* with name "tainted": Documentation/admin-guide/tainted-kernels.rst */
-	uint32_t explained_by;
-	enum finding_class class;
-	const char *title;
-} counter_rules[] = {
-	{ "oops_count", 0, SERIOUS, FINDING_CLASS_OOPS, "the kernel counted an oops that no log shows" },
-	{ "tainted", 7, SERIOUS, FINDING_CLASS_OOPS, "the kernel is tainted D (died): an oops that no log shows" },
-	{ "tainted", 5, SERIOUS, FINDING_CLASS_BUG, "the kernel is tainted B (bad page) without a log line" },
-	{ "tainted", 4, SERIOUS, FINDING_CLASS_OOPS, "the kernel is tainted M (machine check) without a log line" },
-	{ "warn_count", 0, SERIOUS | BIT(WARN) | BIT(LOCKING) | BIT(RCU), FINDING_CLASS_WARN, "the kernel counted a WARN that no log shows" },
-	{ "tainted", 9, SERIOUS | BIT(WARN) | BIT(LOCKING) | BIT(RCU), FINDING_CLASS_WARN, "the kernel is tainted W (WARN) without a log line" },
-	{ "tainted", 14, BIT(STALL), FINDING_CLASS_STALL, "the kernel is tainted L (soft lockup) without a log line" },
-	{ "softlockup_count", 0, BIT(STALL), FINDING_CLASS_STALL, "the kernel counted a soft lockup that no log shows" },
-	{ "hardlockup_count", 0, BIT(STALL), FINDING_CLASS_STALL, "the kernel counted a hard lockup that no log shows" },
-	{ "rcu_stall_count", 0, BIT(STALL), FINDING_CLASS_STALL, "the kernel counted an RCU stall that no log shows" },
-};
 
 static void compare_counters(struct analyser *a)
 {
-	for (size_t i = 0; i < a->n_counters; i++) {
-		const struct counter *c = &a->counters[i];
+	const struct counter_rule *rule;
+	size_t pos = 0;
 
-		if (!c->has_start || !c->has_end)
-			continue;
-		for (size_t j = 0; j < ARRAY_SIZE(counter_rules); j++) {
-			const struct counter_rule *rule = &counter_rules[j];
-			bool is_more;
-
-			if (strcmp(rule->name, c->name) != 0)
-				continue;
-			if (strcmp(c->name, "tainted") == 0)
-				is_more = (c->end & ~c->start) >> rule->taint_bit & 1;
-			else
-				is_more = c->end > c->start;
-			if (is_more && !has_class(a, rule->explained_by))
-				add_plain(a, FINDING_FROM_AGENT, rule->class, finding_class_table[rule->class].severity, rule->title, NULL);
-		}
-	}
+	while ((rule = kernel_counters_next(&a->counters, &pos)))
+		if (!finding_set_has(&a->set, rule->explained_by))
+			add_plain(a, FINDING_FROM_AGENT, rule->class, finding_class_table[rule->class].severity, rule->title, NULL);
 }
 
 int analyser_tick(struct analyser *a, uint64_t now_ms)
@@ -827,7 +579,7 @@ void analyser_finish(struct analyser *a, uint64_t now_ms)
 	for (unsigned i = 0; i < N_LANES; i++)
 		while (a->lanes[i].n_open)
 			report_close(a, &a->lanes[i], 0);
-	if (a->vmm_panicked && !has_class(a, BIT(PANIC) | BIT(BOOT_FAILURE)))
+	if (a->vmm_panicked && !finding_set_has(&a->set, 1u << FINDING_CLASS_PANIC | 1u << FINDING_CLASS_BOOT_FAILURE))
 		add_plain(a, FINDING_FROM_VMM, FINDING_CLASS_PANIC, FINDING_CRASH, "the guest said that it panicked, without a word on the console", NULL);
 	compare_counters(a);
 }
@@ -836,38 +588,38 @@ void analyser_finish(struct analyser *a, uint64_t now_ms)
 
 size_t analyser_n_findings(const struct analyser *a)
 {
-	return a->n_findings;
+	return a->set.n;
 }
 
 const struct finding *analyser_finding(const struct analyser *a, size_t i)
 {
-	return a->findings[i];
+	return a->set.v[i];
 }
 
 const struct finding *analyser_by_id(const struct analyser *a, uint32_t id)
 {
-	return find_id(a, id);
+	return finding_set_by_id(&a->set, id);
 }
 
 void analyser_set_report(struct analyser *a, uint32_t id, const char *text, size_t n)
 {
-	struct finding *f = find_id(a, id);
+	struct finding *f = finding_set_by_id(&a->set, id);
 
 	if (!f)
 		return;
 	str_truncate(&f->excerpt, f->context_bytes);
 	str_add_mem(&f->excerpt, text, n);
-	a->generation++;
+	a->set.generation++;
 }
 
 uint64_t analyser_generation(const struct analyser *a)
 {
-	return a->generation;
+	return a->set.generation;
 }
 
 uint64_t analyser_n_dropped(const struct analyser *a)
 {
-	return a->n_dropped;
+	return a->set.n_dropped;
 }
 
 uint64_t analyser_n_lines(const struct analyser *a)
@@ -877,8 +629,8 @@ uint64_t analyser_n_lines(const struct analyser *a)
 
 const struct finding *analyser_worst(const struct analyser *a, enum finding_severity at_least)
 {
-	for (size_t i = 0; i < a->n_findings; i++) {
-		const struct finding *f = a->findings[i];
+	for (size_t i = 0; i < a->set.n; i++) {
+		const struct finding *f = a->set.v[i];
 
 		if (f->severity >= at_least && !f->is_allowed && !f->is_init_death)
 			return f;

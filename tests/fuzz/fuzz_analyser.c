@@ -6,7 +6,7 @@
  * Input: bytes; \x01..\x05 at the start of a piece choose what it is fed as.
  *
  * sources: src/run/analyser.c src/run/analyser_line.c src/run/analyser_report.c src/run/crash_patterns.c
- * sources: src/run/finding.c src/run/known_issues.c src/run/verdict.c src/base/str.c src/base/error.c src/sys/fs.c src/sys/proc.c
+ * sources: src/run/finding.c src/run/finding_set.c src/run/kernel_counters.c src/run/known_issues.c src/run/verdict.c src/base/str.c src/base/error.c src/sys/fs.c src/sys/proc.c
  * libs: -ljansson
  */
 
