@@ -501,10 +501,10 @@ void analyser_vmm(struct analyser *a, enum vmm_event ev, const char *text, uint6
 		if (!a->reboot_wanted && !a->has_panic && !a->lanes[LANE_CONSOLE].is_orderly && !a->lanes[LANE_KMSG].is_orderly)
 			add_plain(a, FINDING_FROM_VMM, FINDING_CLASS_PANIC, FINDING_CRASH, "unexpected reset of the machine", text);
 		break;
-	case VMM_EVENT_PORT_CLOSED:
 	case VMM_EVENT_IO_ERROR:
 		add_plain(a, FINDING_FROM_VMM, FINDING_CLASS_INFO, FINDING_NOTICE, "a disk's file on the host failed", text);
 		break;
+	case VMM_EVENT_PORT_CLOSED:
 	case VMM_EVENT_RUNNING:
 	case VMM_EVENT_PAUSED:
 	case VMM_EVENT_SHUTDOWN:
