@@ -192,6 +192,13 @@ void console_flush(struct console *c)
 	c->n_held = 0;
 }
 
+void console_restart(struct console *c)
+{
+	console_flush(c);
+	c->next_seq = 0;
+	c->last_kmsg_us = 0;
+}
+
 void console_watch(struct console *c, void (*line)(void *ctx, const char *text, size_t n), void *ctx)
 {
 	c->watch = line;

@@ -135,6 +135,7 @@ static json_t *result_json(const struct run_facts *f, const struct run_plan *p, 
 	json_object_set_new(j, "stages", stages_json(o));
 	json_object_set_new(j, "is_clone", json_boolean(o->was_clone || o->made_template));
 	json_object_set_new(j, "made_template", json_boolean(o->made_template));
+	json_object_set_new(j, "template_failed", o->template_why ? json_string(o->template_why) : json_null());
 	json_object_set_new(j, "kernel", json_string(p->kernel_id));
 	json_object_set_new(j, "kernel_release", json_string(p->kernel_release));
 	json_object_set_new(j, "root", json_string(p->root_id ? p->root_id : "host"));

@@ -33,6 +33,7 @@ void outcome_clear(struct outcome *o)
 {
 	analyser_free(o->analyser);
 	free(o->lost_why);
+	free(o->template_why);
 	free(o->counters);
 	*o = (struct outcome){ 0 };
 }
@@ -73,6 +74,13 @@ void sup_setup_failed(struct supervisor *s, const struct error *err)
 	sup_die(s, 50);
 }
 
+static struct analyser *new_analyser(const struct supervisor *s)
+{
+	const struct analyser_options ao = { .allow = (const char *const *)s->opt.spec->allow.v };
+
+	return analyser_new(&ao);
+}
+
 static int start_cold(struct supervisor *s, struct error *err)
 {
 	s->state = SUP_BOOT;
@@ -100,14 +108,19 @@ static void retry_cold(void *ctx)
 			  s->out->lost_why ? s->out->lost_why : "it did not load");
 	if (s->opt.spec->verbosity)
 		s->opt.note(text);
-	free(s->out->lost_why);
-	s->out->lost_why = NULL;
+	free(s->out->template_why);
+	s->out->template_why = take_ptr(s->out->lost_why);
 	guest_free(s->guest);
 	s->guest = NULL;
 	guest_free(s->maker);
 	s->maker = NULL;
 	template_discard(s->template);
 	s->template = NULL;
+	/* Another machine: what the first one said is no history of this one. */
+	console_restart(s->console);
+	analyser_free(s->analyser);
+	s->analyser = s->out->analyser = new_analyser(s);
+	s->is_up = s->has_counters = s->out->made_template = false;
 	if (start_cold(s, &err) < 0)
 		sup_setup_failed(s, &err);
 }
@@ -525,7 +538,7 @@ static int set_up(struct supervisor *s, struct error *err)
 	}
 	s->console = console_new(log_fd);
 	console_watch(s->console, on_log_line, s);
-	s->analyser = s->out->analyser = analyser_new(&ao);
+	s->analyser = s->out->analyser = new_analyser(s);
 	known_issues_clear(&known);
 	s->sessions = sessions_new();
 	s->loop = loop_new();

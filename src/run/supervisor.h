@@ -50,6 +50,7 @@ struct outcome {
 	struct analyser *analyser;     /* owned */
 	struct wire_exit exit;	       /* of the program, when it ended */
 	char *lost_why;		       /* owned */
+	char *template_why;	       /* owned; why a template could not be used, if so */
 	bool was_clone, made_template;
 	bool kvm_was_silent;	       /* KVM guest without a byte: run again under emulation */
 	uint64_t started_ns, running_ns, ended_ns; /* monotonic: start, program's execve, end */
