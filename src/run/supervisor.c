@@ -525,7 +525,6 @@ static void on_log_line(void *ctx, const char *text, size_t n)
 static int set_up(struct supervisor *s, struct error *err)
 {
 	struct known_issues known = { 0 };
-	const struct analyser_options ao = { .allow = (const char *const *)s->opt.spec->allow.v, .known = &known };
 	const struct outlet outlet = program_outlet(s);
 	int log_fd;
 

@@ -472,6 +472,23 @@ static int make_pair(int *ret_ours, int *ret_theirs, int buffer_bytes, struct er
 	return 0;
 }
 
+/*
+ * The memory's file by descriptor, not by path: a template is published by a
+ * rename while the QEMU of its first clone is still starting.
+ */
+static int open_ram(const struct machine *m, int *ret_fd, struct error *err)
+{
+	bool is_new = m->ram_mode == RAM_SHARED;
+	_cleanup_close_ int fd = open(m->ram_path, O_RDWR | O_CLOEXEC | (is_new ? O_CREAT : 0), 0600);
+
+	if (fd < 0)
+		return error_sys(err, errno, "open the memory file '%s'", m->ram_path);
+	if (is_new && ftruncate(fd, (off_t)m->memory_bytes) < 0)
+		return error_sys(err, errno, "extend the memory file '%s'", m->ram_path);
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
 static int start_process(struct vmm *v, const struct machine *m, const struct strv *argv, const struct vmm_options *opt,
 			 int *ret_qmp_fd, struct error *err)
 {
@@ -480,6 +497,7 @@ static int start_process(struct vmm *v, const struct machine *m, const struct st
 	_cleanup_close_ int console_theirs = -1;
 	_cleanup_close_ int agent_theirs = -1;
 	_cleanup_close_ int stderr_theirs = -1;
+	_cleanup_close_ int ram = -1;
 	int p[2];
 
 	if (check_disks(m, err) < 0 || make_pair(&qmp_ours, &qmp_theirs, 0, err) < 0 ||
@@ -492,16 +510,20 @@ static int start_process(struct vmm *v, const struct machine *m, const struct st
 	stderr_theirs = p[1];
 	fcntl(v->stderr_fd, F_SETFL, O_NONBLOCK);
 
+	if (m->ram_path && open_ram(m, &ram, err) < 0)
+		return -1;
+
 	const struct proc_fd fds[] = {
 		{ stderr_theirs, STDERR_FILENO },
 		{ qmp_theirs, QEMU_FD_QMP },
 		{ console_theirs, QEMU_FD_CONSOLE },
 		{ agent_theirs, QEMU_FD_AGENT },
+		{ ram, QEMU_FD_RAM },
 	};
 	const struct proc_spec spec = {
 		.argv = (const char *const *)argv->v,
 		.fds = fds,
-		.n_fds = ARRAY_SIZE(fds),
+		.n_fds = ARRAY_SIZE(fds) - (ram < 0),
 		.oom_score_adj = opt->oom_score_adj,
 	};
 	if (proc_start(&spec, &v->pid, err) < 0)

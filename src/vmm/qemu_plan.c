@@ -268,7 +268,6 @@ static void add_machine(struct strv *argv, const struct machine *m, const struct
 
 static void add_memory(struct strv *argv, const struct machine *m, const struct vmm_caps *caps)
 {
-	_cleanup_free_ char *path = m->ram_path ? escape(m->ram_path) : NULL;
 	const char *mode = "share=on";
 
 	arg(argv, "-m", "%lluM", (unsigned long long)(m->memory_bytes >> 20));
@@ -280,8 +279,8 @@ static void add_memory(struct strv *argv, const struct machine *m, const struct 
 	 * prealloc=off, reserve=off: pages come with the first touch, and fifty
 	 * private mappings of one file are not fifty times its size.
 	 */
-	arg(argv, "-object", "memory-backend-file,id=ram,size=%lluM,mem-path=%s,%s,prealloc=off,reserve=off",
-	    (unsigned long long)(m->memory_bytes >> 20), path, mode);
+	arg(argv, "-object", "memory-backend-file,id=ram,size=%lluM,mem-path=/proc/self/fd/%d,%s,prealloc=off,reserve=off",
+	    (unsigned long long)(m->memory_bytes >> 20), QEMU_FD_RAM, mode);
 }
 
 static void add_ports(struct strv *argv, const struct machine *m, unsigned *index)

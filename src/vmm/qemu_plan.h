@@ -13,6 +13,7 @@ enum qemu_fd {
 	QEMU_FD_QMP = 3,
 	QEMU_FD_CONSOLE = 4,
 	QEMU_FD_AGENT = 5,
+	QEMU_FD_RAM = 6, /* the memory's file, when it has one: its path may change while QEMU starts */
 };
 
 /* In vmm_options.run_dir. */
