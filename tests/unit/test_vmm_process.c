@@ -280,6 +280,7 @@ static void a_broken_state_is_refused(void **state)
 	l->m.ram_mode = RAM_PRIVATE;
 	l->m.ram_path = fs_join(l->dir, "ram");
 	l->m.is_incoming = true;
+	assert_int_equal(fs_write_atomic(l->m.ram_path, "", 0, 0600, false, &l->err), 0);
 	start(l);
 	vmm_load(l->vmm, fd, on_done, l);
 	run_done(l);
