@@ -28,9 +28,9 @@ static const struct {
 	{ "dev", "devtmpfs", "mode=755", MS_NOSUID, 0755, MOUNTS_EARLY, true, true },
 	{ "dev/pts", "devpts", "gid=5,mode=620,ptmxmode=666", MS_NOSUID | MS_NOEXEC, 0755, MOUNTS_EARLY, false, false },
 	{ "dev/shm", "tmpfs", "mode=1777", MS_NOSUID | MS_NODEV, 01777, MOUNTS_EARLY, false, false },
+	{ "sys/kernel/debug", "debugfs", "mode=700", MS_NOSUID | MS_NODEV | MS_NOEXEC, 0700, MOUNTS_EARLY, false, false },
 	{ "run", "tmpfs", "mode=755", MS_NOSUID | MS_NODEV, 0755, MOUNTS_ROOT, true, false },
 	{ "tmp", "tmpfs", "mode=1777", MS_NOSUID | MS_NODEV, 01777, MOUNTS_ROOT, true, false },
-	{ "sys/kernel/debug", "debugfs", "mode=700", MS_NOSUID | MS_NODEV | MS_NOEXEC, 0700, MOUNTS_ROOT, false, false },
 };
 
 static int mount_one(const char *source, const char *target, const char *fstype, unsigned long flags, const char *data,
