@@ -352,10 +352,13 @@ static int add_shares(struct strv *argv, const struct machine *m, const struct v
 		_cleanup_free_ char *path = escape(from);
 		_cleanup_free_ char *tag = escape(sh->tag);
 		/*
-		 * mapped-xattr: owners, modes, links and nodes that the guest makes live in extended
-		 * attributes, so no setuid file or device appears on the host, whoever runs quiz.
+		 * Written to, mapped-xattr: owners, modes, links and nodes that the guest makes live in
+		 * extended attributes, so no setuid file or device appears on the host, whoever runs quiz.
+		 * The price is that the host's own symbolic links cannot be read (QEMU takes every link
+		 * for one of its own), which a read-only share need not pay: nothing is made there.
 		 */
-		arg(argv, "-fsdev", "local,id=fs%zu,path=%s,security_model=mapped-xattr,multidevs=remap%s", i, path,
+		arg(argv, "-fsdev", "local,id=fs%zu,path=%s,security_model=%s,multidevs=remap%s", i, path,
+		    sh->is_readonly ? "none" : "mapped-xattr",
 		    sh->is_readonly ? ",readonly=on" : ",fmode=0644,dmode=0755");
 		virtio_device(argv, m, index, "9p", "id=share%zu,fsdev=fs%zu,mount_tag=%s", i, i, tag);
 	}
