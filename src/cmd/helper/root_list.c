@@ -50,7 +50,7 @@ static bool is_default(const struct loaded *l, const struct root *r)
 	return (d ? d : root_select(&l->list, r->arch, NULL, NULL, NULL)) == r;
 }
 
-/* Facts as JSON: stable names, see quiz-root(1). */
+/* Facts as JSON; programs rely on the names. */
 static json_t *to_json(const struct root *r, bool is_the_default, bool with_packages)
 {
 	_cleanup_free_ char *path = root_image_path(r);
