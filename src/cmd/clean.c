@@ -27,7 +27,7 @@ struct clean_options {
 
 static const struct option_row options[] = {
 	{ "cache", 0, OPTION_FLAG, 0, offsetof(struct clean_options, cache), option_set_flag, NULL, NULL, NULL, NULL, NULL,
-	  "remove all templates, layers, downloads and probes, too: they are made again" },
+	  "remove all templates, layers, downloads, package lists and probes, too: they are made again" },
 	{ "runs", 0, OPTION_FLAG, 0, offsetof(struct clean_options, runs), option_set_flag, NULL, NULL, NULL, NULL, NULL,
 	  "remove the records of all runs that have ended, too" },
 };
@@ -94,6 +94,8 @@ static int clean_cache(const struct context *ctx, bool all, struct error *err)
 	if (all) {
 		report("downloads", remove_below(ctx->paths.cache, "downloads"));
 		report("probes", remove_below(ctx->paths.cache, "probes"));
+		report("package lists", remove_below(ctx->paths.cache, "apt"));
+		report("initramfs", remove_below(ctx->paths.cache, "initrd"));
 	}
 	return 0;
 }
