@@ -59,7 +59,7 @@ static int bzimage_payload(const unsigned char *image, size_t n, struct kernel_p
 	length = get_le(image + SETUP_PAYLOAD_LENGTH, 4);
 	if (start > n || offset > n - start || length > n - start - offset || length < 8)
 		return -1;
-	*ret = (struct kernel_payload){ start + offset, length };
+	*ret = (struct kernel_payload){ start + offset, length, true };
 	return 0;
 }
 
@@ -73,7 +73,7 @@ static int zboot_payload(const unsigned char *image, size_t n, struct kernel_pay
 	length = get_le(image + 12, 4);
 	if (offset > n || length > n - offset || length < 8)
 		return -1;
-	*ret = (struct kernel_payload){ offset, length };
+	*ret = (struct kernel_payload){ offset, length, false };
 	return 0;
 }
 
@@ -135,7 +135,7 @@ static int unpack_payload(const char *image, const struct kernel_payload *p, str
 	const struct compression *c = compression_of(image + p->offset, p->length);
 	size_t n = p->length;
 
-	if (c && c->has_size && n > 4)
+	if (p->has_size && c && c->has_size && n > 4)
 		n -= 4;
 	return kernel_image_decompress(image + p->offset, n, IMAGE_MAX, ret, err);
 }
@@ -211,6 +211,8 @@ static const struct {
 	{ "aarch64", 0x38, "ARM\x64", 4 },  /* Documentation/arch/arm64/booting.rst */
 	{ "riscv64", 0x38, "RSC\x05", 4 },  /* Documentation/arch/riscv/boot-image-header.rst */
 	{ "s390x", 0x10008, "S390EP", 6 },   /* arch/s390/boot/head.S */
+	{ "armv7l", 0x24, "\x18\x28\x6f\x01", 4 },	   /* arch/arm/boot/compressed/head.S */
+	{ "loongarch64", 0x38, "\xcd\x23\x82\x81", 4 }, /* Documentation/arch/loongarch/booting.rst */
 };
 
 static const struct {
@@ -220,7 +222,8 @@ static const struct {
 } elf_machines[] = {
 	{ "x86_64", EM_X86_64, ELFDATA2LSB }, { "aarch64", EM_AARCH64, ELFDATA2LSB },
 	{ "riscv64", EM_RISCV, ELFDATA2LSB }, { "s390x", EM_S390, ELFDATA2MSB },
-	{ "ppc64le", EM_PPC64, ELFDATA2LSB },
+	{ "ppc64le", EM_PPC64, ELFDATA2LSB }, { "armv7l", EM_ARM, ELFDATA2LSB },
+	{ "loongarch64", 258, ELFDATA2LSB }, /* EM_LOONGARCH; older elf.h files do not have it */
 };
 
 const char *kernel_image_arch(const void *image, size_t n)

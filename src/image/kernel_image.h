@@ -18,6 +18,7 @@
 /* Where the compressed kernel is in a container: bytes from the image's start. */
 struct kernel_payload {
 	size_t offset, length;
+	bool has_size; /* length covers the 4 bytes that the kernel's build appends to most formats (zboot leaves them out) */
 };
 
 /*

@@ -81,6 +81,7 @@ static void test_payload_zboot(void **state)
 	assert_int_equal(kernel_image_payload(image, sizeof(image), &p), 0);
 	assert_int_equal(p.offset, 64);
 	assert_int_equal(p.length, 192);
+	assert_false(p.has_size);
 	put_le(image + 12, 4, 193);
 	assert_int_equal(kernel_image_payload(image, sizeof(image), &p), -1);
 }
@@ -177,6 +178,27 @@ static void test_pvh(void **state)
 	make_elf(&e, true, 18, "Xen");
 	assert_string_equal(kernel_image_arch(e.b, e.n), "x86_64");
 	assert_null(kernel_image_arch("nothing", 7));
+}
+
+static void test_arch(void **state)
+{
+	static const struct {
+		size_t offset;
+		const char *magic, *arch;
+	} rows[] = {
+		{ 0x38, "ARM\x64", "aarch64" }, { 0x38, "RSC\x05", "riscv64" }, { 0x202, "HdrS", "x86_64" },
+		{ 0x10008, "S390EP", "s390x" }, { 0x24, "\x18\x28\x6f\x01", "armv7l" },
+		{ 0x38, "\xcd\x23\x82\x81", "loongarch64" },
+	};
+	static unsigned char image[0x11000];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		memset(image, 0, sizeof(image));
+		memcpy(image + rows[i].offset, rows[i].magic, strlen(rows[i].magic));
+		assert_string_equal(kernel_image_arch(image, sizeof(image)), rows[i].arch);
+		assert_null(kernel_image_arch(image, rows[i].offset + 1));
+	}
 }
 
 static void test_config_value(void **state)
@@ -391,7 +413,7 @@ int main(void)
 		cmocka_unit_test(test_pvh),	      cmocka_unit_test(test_config_value),
 		cmocka_unit_test(test_package_names), cmocka_unit_test(test_upstream),
 		cmocka_unit_test(test_pick),	      cmocka_unit_test(test_apt_texts),
-		cmocka_unit_test(test_sources),
+		cmocka_unit_test(test_sources),	      cmocka_unit_test(test_arch),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
