@@ -382,6 +382,8 @@ static void title_from_head(const struct report *r, char *title, size_t size)
 	strip_offsets(title);
 	for (p = title + strlen(title); p > title && strchr(". :", p[-1]); p--)
 		p[-1] = '\0';
+	if (!*title)
+		put(title, size, "%s", finding_class_table[r->finding->class].meaning);
 }
 
 /* Without functions: the words of the title, numbers taken out. */
