@@ -265,6 +265,7 @@ static int end_memdev(struct profile_group *g, struct error *err)
 
 	if (!g->e.count)
 		return 0;
+	profile_set_add_module(g->set, g->profile, "loop"); /* what they are made of, if it is not built in */
 	m = VEC_PUSH(g->set->memdevs, g->set->n_memdevs);
 	m->profile = mem_strdup(g->profile);
 	m->prefix = take_ptr(g->e.prefix);
@@ -289,7 +290,7 @@ static int end_disk(struct profile_group *g, struct error *err)
 	d->count = e->count;
 	d->size_bytes = e->size_bytes;
 	d->logical_block = e->logical;
-	d->physical_block = e->physical;
+	d->physical_block = e->physical ? e->physical : e->logical; /* never the smaller one */
 	d->is_rotational = e->is_rotational;
 	d->has_discard = e->has_discard;
 	d->iops_limit = e->iops;
@@ -303,6 +304,7 @@ static int end_net(struct profile_group *g, struct error *err)
 {
 	struct profile_net *n = VEC_PUSH(g->set->nets, g->set->n_nets);
 
+	profile_set_add_module(g->set, g->profile, "virtio_net");
 	n->profile = mem_strdup(g->profile);
 	n->name = take_ptr(g->e.net_name);
 	n->forwards = g->e.forwards;

@@ -122,6 +122,8 @@ static void memdev(void **state)
 	assert_int_equal(f->set.memdevs[0].count, 6);
 	assert_int_equal(f->set.memdevs[0].size_bytes, 100 << 20);
 	assert_int_equal(f->set.memdevs[0].sector_bytes, 0);
+	assert_int_equal(f->set.n_modules, 1);
+	assert_string_equal(f->set.modules[0].name, "loop");
 	assert_int_equal(f->set.n_hooks, 0);
 	assert_true(f->set.is_template_safe);
 	assert_string_equal(f->set.prints.v[0], "memdev");
@@ -161,6 +163,9 @@ static void blockdev(void **state)
 	assert_int_equal(f->set.disks[0].iops_limit, 100);
 	assert_string_equal(f->set.disks[0].persist, "data");
 	assert_false(f->set.is_template_safe);
+	want_names(f, "blockdev:logical=4k", "blockdev");
+	assert_int_equal(f->set.disks[0].physical_block, 4096);
+	want_error(f, "blockdev:logical=8k,physical=4k", "the physical sector is smaller than the logical one", "");
 	want_error(f, "blockdev:logical=700", "no sector size", "");
 }
 
