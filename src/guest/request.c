@@ -205,7 +205,7 @@ static enum outcome do_share(const struct wire_frame *f)
 
 static int write_file(const struct wire_write_file *m, struct error *err)
 {
-	int flags = O_WRONLY | O_CLOEXEC | O_NOCTTY, r;
+	int flags = O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, r; /* a fifo must not hold up PID 1 */
 	_cleanup_close_ int fd = -1;
 
 	if (m->path[0] != '/')
