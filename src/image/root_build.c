@@ -11,6 +11,10 @@
  * Packages that were downloaded are kept in <cache>/downloads and offered
  * again the next time.
  *
+ * An architecture's security or update lists may be out of step or not there
+ * at all, and mmdebstrap insists on every list. Then it is tried once more
+ * with the suite alone, and that is told.
+ *
  * mmdebstrap's working folder has files of the subordinate ids in it, which
  * the user can not remove. It is told about our signals and cleans up after
  * itself; what a kill -9 leaves is swept by the next build.
@@ -28,6 +32,7 @@
 
 #include "base/cleanup.h"
 #include "image/apt.h"
+#include "image/apt_sources.h"
 #include "image/root.h"
 #include "image/root_check.h"
 #include "image/root_draft.h"
@@ -51,6 +56,8 @@ struct build {
 	char *log_path, *work_dir, *deb_dir; /* owned */
 	struct strv complaints; /* the last "E:" lines */
 	bool is_full;		/* "No space left on device" was seen */
+	bool lacks_updates;	/* only lists of -updates or -security could not be had */
+	bool lacks_base;
 };
 
 static void build_clear(struct build *b)
@@ -252,10 +259,42 @@ static const struct {
 	{ "I: creating tarball", "packing the result" },
 };
 
+void root_build_base_sources(const char *text, const char *suite, struct str *out)
+{
+	_cleanup_apt_sources_ struct apt_sources s = { 0 };
+
+	apt_sources_parse(&s, "quiz.sources", text);
+	for (size_t i = 0; i < s.n; i++) {
+		_cleanup_strv_ struct strv suites = STRV_INIT;
+
+		strv_split(&suites, s.v[i].suites, " ");
+		if (strv_has(&suites, suite))
+			str_addf(out, "%sTypes: deb\nURIs: %s\nSuites: %s\nComponents: %s\n%s", out->len ? "\n" : "", s.v[i].uris,
+				 suite, s.v[i].components, s.v[i].options);
+	}
+}
+
+bool root_build_lacks_updates(const char *line, const char *suite)
+{
+	static const char *const extras[] = { "updates", "security" };
+
+	for (size_t i = 0; str_starts(line, "E: Failed to fetch ") && i < ARRAY_SIZE(extras); i++) {
+		_cleanup_free_ char *part = mem_printf("/dists/%s-%s/", suite, extras[i]);
+
+		if (strstr(line, part))
+			return true;
+	}
+	return false;
+}
+
 static void on_line(void *ctx, const char *line)
 {
 	struct build *b = ctx;
 
+	if (root_build_lacks_updates(line, b->suite))
+		b->lacks_updates = true;
+	else if (str_starts(line, "E: Failed to fetch "))
+		b->lacks_base = true;
 	if (strstr(line, "No space left on device"))
 		b->is_full = true;
 	if (str_starts(line, "E: ")) {
@@ -394,6 +433,41 @@ static int make_folders(struct build *b, const char *id, struct error *err)
 	return 0;
 }
 
+/* One run of mmdebstrap in a working folder of its own. */
+static int make_tar(struct build *b, const char *tar, struct error *err)
+{
+	int r;
+
+	if (make_work_dir(b, err) < 0)
+		return -1;
+	r = run_mmdebstrap(b, tar, err);
+	remove_work_dir(b->work_dir);
+	free(b->work_dir);
+	b->work_dir = NULL;
+	return r;
+}
+
+static int make_tar_without_updates(struct build *b, const char *dir, const char *tar, struct error *err)
+{
+	_cleanup_free_ char *path = fs_join(dir, "base.sources");
+	_cleanup_str_ struct str text = STR_INIT, base = STR_INIT;
+	int r;
+
+	if (fs_read(b->sources, 1 << 20, &text, err) < 0)
+		return -1;
+	root_build_base_sources(str_cstr(&text), b->suite, &base);
+	if (fs_write_atomic(path, str_cstr(&base), base.len, 0644, false, err) < 0)
+		return -1;
+	progress_note(b->progress, "the update lists of %s for %s can not be had: building without updates", b->suite,
+		      b->arch->name);
+	free(b->sources);
+	b->sources = mem_strdup(path);
+	strv_clear(&b->complaints);
+	r = make_tar(b, tar, err);
+	unlink(path);
+	return r;
+}
+
 static int build_image(struct build *b, struct root_draft *d, struct error *err)
 {
 	static const struct root_image_options with_defaults = { .with_defaults = true };
@@ -402,10 +476,12 @@ static int build_image(struct build *b, struct root_draft *d, struct error *err)
 	_cleanup_root_image_ struct root_image ri = { 0 };
 	int r;
 
-	if (make_work_dir(b, err) < 0)
-		return -1;
-	r = run_mmdebstrap(b, tar, err);
-	remove_work_dir(b->work_dir);
+	r = make_tar(b, tar, err);
+	if (r < 0 && b->lacks_updates && !b->lacks_base && !b->opt->mirror) {
+		if (err)
+			error_clear(err);
+		r = make_tar_without_updates(b, d->dir, tar, err);
+	}
 	if (r < 0)
 		return -1;
 	progress_stage(b->progress, "making the image");

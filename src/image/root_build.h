@@ -47,3 +47,12 @@ const char *root_add_image_type(const void *head, size_t n);
 /* The id of a root with these properties: "debian-bookworm-minimal+gdb-s390x". Caller frees. Pure. */
 char *root_build_id(const char *os, const char *suite, const char *set, const struct strv *packages,
 		    const struct arch *arch);
+
+/*
+ * From deb822 sources those of `suite` itself, without its -updates and
+ * -security: what a build falls back on when their lists can not be had. Pure.
+ */
+void root_build_base_sources(const char *sources, const char *suite, struct str *out);
+
+/* Is this apt's complaint that it could not get a list of <suite>-updates or <suite>-security? Pure. */
+bool root_build_lacks_updates(const char *line, const char *suite);

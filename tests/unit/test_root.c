@@ -9,7 +9,9 @@
 #include <cmocka.h>
 
 #include "image/root.h"
+#include "image/root_build.h"
 #include "image/root_check.h"
+#include "image/root_image.h"
 #include "spec/arch.h"
 #include "sys/fs.h"
 
@@ -193,6 +195,81 @@ static void subordinate_ids(void **state)
 	assert_false(root_check_find_range("alice", "alice", 1000, &start, &count));
 }
 
+static void ids_say_what_was_asked_for(void **state)
+{
+	_cleanup_strv_ struct strv few = STRV_INIT, many = STRV_INIT;
+	char *id;
+
+	id = root_build_id("debian", "bookworm", "minimal", NULL, arch_native());
+	assert_string_equal(id, "debian-bookworm-minimal");
+	free(id);
+	strv_split(&few, "gdb,strace", ",");
+	id = root_build_id("debian", "trixie", "zfs", &few, arch_native());
+	assert_string_equal(id, "debian-trixie-zfs+gdb+strace");
+	free(id);
+	for (int i = 0; i < 50; i++)
+		strv_addf(&many, "package-number-%d", i);
+	id = root_build_id("debian", "sid", "debug", &many, arch_find(foreign()));
+	assert_true(root_is_valid_id(id));
+	assert_true(str_ends(id, foreign()));
+	free(id);
+}
+
+static void builds_go_on_without_updates(void **state)
+{
+	static const char sources[] = "Types: deb\nURIs: http://a/debian\nSuites: trixie trixie-updates\nComponents: main\n"
+				      "Architectures: s390x\nSigned-By: /k.gpg\n\n"
+				      "Types: deb\nURIs: http://a/security\nSuites: trixie-security\nComponents: main\n";
+	_cleanup_str_ struct str base = STR_INIT;
+
+	root_build_base_sources(sources, "trixie", &base);
+	assert_string_equal(base.p, "Types: deb\nURIs: http://a/debian\nSuites: trixie\nComponents: main\nSigned-By: /k.gpg\n");
+	assert_true(root_build_lacks_updates("E: Failed to fetch http://a/x/dists/trixie-security/main/Packages.xz  size", "trixie"));
+	assert_true(root_build_lacks_updates("E: Failed to fetch http://a/x/dists/trixie-updates/InRelease  404", "trixie"));
+	assert_false(root_build_lacks_updates("E: Failed to fetch http://a/x/dists/trixie/InRelease  404", "trixie"));
+	assert_false(root_build_lacks_updates("E: Unable to locate package trixie-updates", "trixie"));
+	assert_false(root_build_lacks_updates("W: Failed to fetch http://a/dists/trixie-updates/x", "trixie"));
+}
+
+static void images_are_known_by_their_magic(void **state)
+{
+	unsigned char head[2048] = { 0 };
+
+	assert_null(root_add_image_type(head, sizeof(head)));
+	memcpy(head, "hsqs", 4);
+	assert_string_equal(root_add_image_type(head, 4), "squashfs");
+	memset(head, 0, 4);
+	memcpy(head + 1024, "\xe2\xe1\xf5\xe0", 4);
+	assert_string_equal(root_add_image_type(head, sizeof(head)), "erofs");
+	assert_null(root_add_image_type(head, 1027));
+	memset(head + 1024, 0, 4);
+	memcpy(head + 1080, "\x53\xef", 2);
+	assert_string_equal(root_add_image_type(head, sizeof(head)), "ext4");
+}
+
+static void dpkg_database_and_os_release(void **state)
+{
+	_cleanup_strv_ struct strv p = STRV_INIT;
+	char *v;
+
+	root_image_packages("Package: b\nStatus: install ok installed\nVersion: 1\nDescription: x\n Package: no\n\n\n"
+			    "Package: a\nVersion: 2:3-4\nStatus: hold ok installed\n\n"
+			    "Package: c\nStatus: deinstall ok config-files\nVersion: 1\n\n"
+			    "Package: d\nStatus: install ok not-installed\nVersion: 1\n\n"
+			    "Package: e\nStatus: install ok installed",
+			    &p);
+	assert_int_equal(p.n, 2);
+	assert_string_equal(p.v[0], "a 2:3-4");
+	assert_string_equal(p.v[1], "b 1");
+	v = root_image_os_release("NAME=x\nVERSION_CODENAME='trixie'\nID=debian", "VERSION_CODENAME");
+	assert_string_equal(v, "trixie");
+	free(v);
+	v = root_image_os_release("NAME=x\nID=debian", "ID");
+	assert_string_equal(v, "debian");
+	free(v);
+	assert_null(root_image_os_release("ID_LIKE=debian\n", "ID"));
+}
+
 static void sets_are_whole(void **state)
 {
 	size_t n;
@@ -221,6 +298,10 @@ int main(void)
 		cmocka_unit_test(damaged_ones_are_told),
 		cmocka_unit_test(configured_default_of_another_architecture),
 		cmocka_unit_test(subordinate_ids),
+		cmocka_unit_test(ids_say_what_was_asked_for),
+		cmocka_unit_test(builds_go_on_without_updates),
+		cmocka_unit_test(images_are_known_by_their_magic),
+		cmocka_unit_test(dpkg_database_and_os_release),
 		cmocka_unit_test(sets_are_whole),
 	};
 
