@@ -350,7 +350,7 @@ static void line_with_row(struct analyser *a, struct lane *lane, const struct cr
 static void lane_line(struct analyser *a, struct lane *lane, const struct log_line *l, const char *raw, size_t raw_len)
 {
 	const struct crash_pattern *row;
-	bool is_trusted = l->is_stamped || lane->n_stamped < STAMPED_ENOUGH;
+	bool is_trusted = l->is_stamped || (lane->n_stamped < STAMPED_ENOUGH && !a->opt.only_stamped);
 	int slot;
 
 	if (l->is_stamped && lane->n_stamped < STAMPED_ENOUGH)

@@ -37,6 +37,7 @@ struct known_issues; /* run/known_issues.h */
 struct analyser_options {
 	const char *const *allow; /* NULL-terminated patterns (finding_matches), copied; or NULL */
 	const struct known_issues *known; /* copied; or NULL */
+	bool only_stamped;	  /* console lines without the kernel's time stamp are somebody else's (printk.time=1) */
 	uint64_t settle_ms;	  /* a report without end marker is over after this much silence; 0: 2000 */
 	uint32_t max_findings;	  /* distinct ones kept; 0: 64 */
 };

@@ -11,7 +11,6 @@
 #include <signal.h>
 #include <string.h>
 
-#include "run/known_issues.h"
 #include "run/supervisor_state.h"
 #include "sys/fs.h"
 
@@ -76,7 +75,9 @@ void sup_setup_failed(struct supervisor *s, const struct error *err)
 
 static struct analyser *new_analyser(const struct supervisor *s)
 {
-	const struct analyser_options ao = { .allow = (const char *const *)s->opt.spec->allow.v };
+	/* The plan boots with printk.time=1: what has no stamp was written to the console by a program. */
+	const struct analyser_options ao = { .allow = (const char *const *)s->opt.spec->allow.v, .known = &s->known,
+					     .only_stamped = true };
 
 	return analyser_new(&ao);
 }
@@ -524,21 +525,17 @@ static void on_log_line(void *ctx, const char *text, size_t n)
 
 static int set_up(struct supervisor *s, struct error *err)
 {
-	struct known_issues known = { 0 };
 	const struct outlet outlet = program_outlet(s);
 	int log_fd;
 
-	if (s->opt.spec->known_issues && known_issues_load(&known, s->opt.spec->known_issues, err) < 0)
+	if (s->opt.spec->known_issues && known_issues_load(&s->known, s->opt.spec->known_issues, err) < 0)
 		return -1;
 	log_fd = record_open_console(s->opt.record, err);
-	if (log_fd < 0) {
-		known_issues_clear(&known);
+	if (log_fd < 0)
 		return -1;
-	}
 	s->console = console_new(log_fd);
 	console_watch(s->console, on_log_line, s);
 	s->analyser = s->out->analyser = new_analyser(s);
-	known_issues_clear(&known);
 	s->sessions = sessions_new();
 	s->loop = loop_new();
 	watch_signals(s);
@@ -551,6 +548,7 @@ static int set_up(struct supervisor *s, struct error *err)
 
 static void tear_down(struct supervisor *s)
 {
+	known_issues_clear(&s->known);
 	sessions_free(s->sessions);
 	server_free(s->server);
 	s->server = NULL;

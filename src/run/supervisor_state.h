@@ -8,6 +8,7 @@
  */
 
 #include "run/analyser.h"
+#include "run/known_issues.h"
 #include "run/console.h"
 #include "run/guest.h"
 #include "run/local.h"
@@ -57,6 +58,7 @@ struct supervisor {
 	bool clone_is_ready; /* the clone's VMM waits for its state */
 
 	struct analyser *analyser;
+	struct known_issues known; /* --known-issues */
 	struct console *console;
 	struct sessions *sessions;
 	struct session *program;

@@ -340,6 +340,21 @@ static void test_a_program_accuses_nobody(void **state)
 	analyser_free(a);
 }
 
+/* In a quiz machine even before the kernel has said anything (a clone's console is quiet). */
+static void test_only_stamped(void **state)
+{
+	const struct analyser_options opt = { .only_stamped = true };
+	struct analyser *a = analyser_new(&opt);
+
+	(void)state;
+	feed_text(a, "Kernel panic - not syncing: in a test's output\n", 1);
+	assert_int_equal(analyser_n_findings(a), 0);
+	feed_text(a, "[    3.000000] Kernel panic - not syncing: in earnest\n", 2);
+	assert_int_equal(analyser_n_findings(a), 1);
+	analyser_finish(a, 3);
+	analyser_free(a);
+}
+
 /* CONFIG_PRINTK_CALLER: two reports, line by line in each other. */
 static void test_interleaved_callers(void **state)
 {
@@ -396,6 +411,7 @@ int main(void)
 		cmocka_unit_test(test_vmm_events),
 		cmocka_unit_test(test_reboot),
 		cmocka_unit_test(test_a_program_accuses_nobody),
+		cmocka_unit_test(test_only_stamped),
 		cmocka_unit_test(test_interleaved_callers),
 		cmocka_unit_test(test_cut_log),
 	};
