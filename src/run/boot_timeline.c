@@ -28,8 +28,14 @@ void boot_timeline_clear(struct boot_timeline *t)
 void boot_timeline_add(struct boot_timeline *t, const char *name, double end_ms)
 {
 	double start = t->n_spans ? t->spans[t->n_spans - 1].end_ms : 0;
-	struct boot_span *s = VEC_PUSH(t->spans, t->n_spans);
+	struct boot_span *s;
 
+	if (t->n_spans && str_eq(t->spans[t->n_spans - 1].name, name)) {
+		if (end_ms > start)
+			t->spans[t->n_spans - 1].end_ms = end_ms;
+		return;
+	}
+	s = VEC_PUSH(t->spans, t->n_spans);
 	s->name = mem_strdup(name);
 	s->start_ms = start;
 	s->end_ms = end_ms < start ? start : end_ms;

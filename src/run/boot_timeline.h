@@ -44,7 +44,7 @@ struct boot_timeline {
 void boot_timeline_clear(struct boot_timeline *t);
 #define _cleanup_boot_timeline_ _cleanup_(boot_timeline_clear)
 
-/* Appends a span that begins where the last one ended (0 for the first). */
+/* Appends a span that begins where the last one ended (0 for the first); one of the same name goes on. */
 void boot_timeline_add(struct boot_timeline *t, const char *name, double end_ms);
 
 /*

@@ -36,6 +36,7 @@ static void fill(struct boot_timeline *t)
 {
 	t->title = mem_strdup("boot of <6.1>");
 	boot_timeline_add(t, "QEMU", 50);
+	boot_timeline_add(t, "kernel", 250);
 	boot_timeline_add(t, "kernel", 350.5);
 	boot_timeline_add(t, "clock went back", 340);
 	boot_timeline_read_log(t, log_text, 5);

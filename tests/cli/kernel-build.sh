@@ -1,0 +1,157 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: MPL-2.0
+# quiz kernel build, from source to store, on a toy of a kernel: a folder that answers to the kernel's make targets.
+. "$QUIZ_SOURCE/tests/lib/tap.sh"
+
+store=$XDG_DATA_HOME/quiz/kernels
+cd "$scratch" || exit 1
+[ "$(uname -m)" = x86_64 ] || skip_all "the toy is one for x86_64"
+for tool in make gcc git; do
+	command -v $tool >/dev/null || skip_all "no $tool"
+done
+
+mkdir -p toy/scripts toy/include/linux toy/arch/x86/include/asm toy/init
+echo 'obj-y := main.o' >toy/scripts/Makefile.build
+echo '#define TOY 1' >toy/include/linux/toy.h
+echo '#define ASM 1' >toy/arch/x86/include/asm/toy.h
+echo '# nothing' >toy/arch/x86/Makefile
+cat >toy/Kconfig <<'END'
+config IMPOSSIBLE
+	bool "Can not be had"
+	depends on MOON && STARS
+END
+# An ELF file with the note that makes it bootable by PVH.
+cat >toy/init/head.S <<'END'
+.globl _start
+.text
+_start: hlt
+.section .note.Xen, "a", @note
+.long 4, 8, 18
+.asciz "Xen"
+.quad 0x1000000
+END
+cat >toy/Makefile <<'END'
+VERSION = 6
+PATCHLEVEL = 99
+SUBLEVEL = 2
+EXTRAVERSION =
+OUT = $(CURDIR)/../made
+REL = 6.99.2$(shell sed -n 's/^CONFIG_LOCALVERSION="\(.*\)"/\1/p' $(O)/.config)
+allnoconfig:
+	@mkdir -p $(OUT); grep -v IMPOSSIBLE $(KCONFIG_ALLCONFIG) >$(O)/.config
+olddefconfig:
+	@true
+vmlinux:
+	@echo compiled >>$(OUT)/count
+	@echo "  CC      init/main.o"
+	@[ ! -e $(OUT)/broken ] || { echo "init/main.c:3:1: error: expected ';'" >&2; exit 1; }
+	@[ ! -e $(OUT)/slow ] || sleep $$(cat $(OUT)/slow)
+	@mkdir -p $(O)/include/config $(O)/include/generated $(O)/scripts/mod $(O)/arch/x86/include/generated
+	@gcc -nostdlib -static -o $(O)/vmlinux init/head.S
+	@echo "0000000000000000 T _start" >$(O)/System.map
+	@echo $(REL) >$(O)/include/config/kernel.release
+	@echo "#define AUTO 1" >$(O)/include/generated/autoconf.h
+	@echo program >$(O)/scripts/mod/modpost; echo object >$(O)/scripts/mod/modpost.o
+modules:
+	@: >$(O)/Module.symvers
+modules_install:
+	@mkdir -p $(INSTALL_MOD_PATH)/lib/modules/$(REL)/kernel
+	@: >$(INSTALL_MOD_PATH)/lib/modules/$(REL)/modules.order
+	@: >$(INSTALL_MOD_PATH)/lib/modules/$(REL)/modules.builtin
+	@ln -sfn $(O) $(INSTALL_MOD_PATH)/lib/modules/$(REL)/build
+END
+find toy -type f -exec cksum {} + | sort >before
+
+status "a folder" 0 quiz kernel build --tree toy
+is "its id" "$out" 6.99.2-toy
+k=$store/6.99.2-toy
+holds "a kernel to boot" test -s "$k/vmlinux"
+holds "symbols" test -s "$k/debug/vmlinux"
+holds "System.map" test -s "$k/System.map"
+like "configuration" "$(cat "$k/config")" '*CONFIG_VIRTIO_BLK=y*CONFIG_LOCALVERSION="-toy"*'
+like "it is in the list" "$(quiz kernel list)" "*6.99.2-toy*built*"
+for f in Makefile scripts/Makefile.build include/linux/toy.h include/generated/autoconf.h scripts/mod/modpost .config \
+	arch/x86/Makefile arch/x86/include/asm/toy.h Module.symvers include/config/kernel.release; do
+	holds "for modules: $f" test -f "$k/build/$f"
+done
+holds "no objects in it" test ! -e "$k/build/scripts/mod/modpost.o"
+is "no link leads out of the store" "$(find "$k" -lname '/*')" ""
+find toy -type f -exec cksum {} + | sort >after
+holds "the source is as it was" cmp before after
+
+status "the folder again" 0 quiz kernel build --tree toy
+is "is built anew" "$(wc -l <made/count)" 2
+status "a flavour" 0 quiz kernel build --tree toy --flavour kasan+ubsan
+is "its name" "$out" 6.99.2-toy+kasan+ubsan
+like "its configuration" "$(cat "$store/$out/config")" '*CONFIG_KASAN=y*CONFIG_LOCALVERSION="-toy+kasan+ubsan"*'
+status "tiny" 0 quiz kernel build --tree toy -F tiny
+like "has no more than it needs" "$(cat "$store/$out/config")" '*CONFIG_EROFS_FS=y*'
+holds "no DWARF" test -z "$(grep DEBUG_INFO "$store/$out/config")"
+status "a symbol of one's own" 0 quiz kernel build --tree toy --enable FANCY --module LOADED --disable SMP --name mine
+like "is there" "$(cat "$store/mine/config")" '*CONFIG_SMP is not set*CONFIG_FANCY=y*CONFIG_LOADED=m*'
+
+status "an impossible symbol" 125 quiz kernel build --tree toy --enable IMPOSSIBLE
+like "is named, with what it needs" "$err_out" "*CONFIG_IMPOSSIBLE=y (needs MOON && STARS), asked for by --enable*"
+printf 'CONFIG_NOSUCH_IMPOSSIBLE=y\n' >fragment
+status "one in a fragment" 125 quiz kernel build --tree toy --config ./fragment
+like "and one that does not exist" "$err_out" "*CONFIG_NOSUCH_IMPOSSIBLE=y (this version has no such symbol), asked for by */fragment:1*"
+status "two that exclude each other" 125 quiz kernel build --tree toy -F kasan -F kcsan
+like "are both named" "$err_out" "*kasan:* wants CONFIG_KASAN=y, kcsan:* wants CONFIG_KASAN=n*"
+status "an unknown flavour" 125 quiz kernel build --tree toy -F kasn
+like "what was meant" "$err_out" "*did you mean 'kasan'?*"
+status "a flavour that is none" 125 quiz kernel build --tree toy -F base
+
+: >made/broken
+status "a source with a mistake" 125 quiz kernel build --tree toy --name broken
+like "the first error and the log" "$err_out" "*init/main.c:3:1: error: expected ';'*hint: less */build/broken.log*"
+holds "the log is there" grep -q "expected ';'" "$XDG_CACHE_HOME/quiz/build/broken.log"
+holds "nothing in the store" test ! -e "$store/broken"
+rm made/broken
+
+git init -q toy && git -C toy add . && git -C toy -c user.name=q -c user.email=q@example.org commit -qm toy || exit 1
+: >toy/.config
+status "a folder that was built in" 125 quiz kernel build --tree toy
+like "how to mend it" "$err_out" "*hint: make -C */toy mrproper*quiz kernel build --git */toy"
+# What git has is built elsewhere: its toy writes beside the checkout.
+rm -rf made
+mkdir -p "$XDG_CACHE_HOME/quiz/sources/made"
+echo 2 >"$XDG_CACHE_HOME/quiz/sources/made/slow"
+quiz kernel build --git toy -q >one 2>one.err &
+one=$!
+quiz kernel build --git toy -q >two 2>two.err
+two_status=$?
+wait $one
+is "two at once: the first" $? 0
+is "two at once: the second" $two_status 0
+is "the same kernel" "$(cat one)" "$(cat two)"
+is "built once" "$(wc -l <"$XDG_CACHE_HOME/quiz/sources/made/count")" 1
+holds "its build folder is gone" test -z "$(find "$XDG_CACHE_HOME/quiz/build" -maxdepth 1 -name "$(cat one)-*" -type d)"
+
+echo 61 >"$XDG_CACHE_HOME/quiz/sources/made/slow"
+quiz kernel build --git toy -q --name late >late 2>late.err &
+late=$!
+tries=0
+until [ "$(wc -l <"$XDG_CACHE_HOME/quiz/sources/made/count")" -gt 1 ] || [ $tries -gt 300 ]; do
+	sleep 0.1
+	tries=$((tries + 1))
+done
+kill -TERM $late
+wait $late
+is "an interrupted build ends by its signal" $? 143
+tries=0
+while pgrep -f "sleep 61" >/dev/null && [ $tries -lt 50 ]; do
+	sleep 0.1
+	tries=$((tries + 1))
+done
+is "with all that it started" "$(pgrep -f "sleep 61")" ""
+rm "$XDG_CACHE_HOME/quiz/sources/made/slow"
+status "and is taken up again" 0 quiz kernel build --git toy --name late
+is "its id" "$out" late
+
+status "removing one" 0 quiz kernel rm late
+is "nothing half-made is left" "$(find "$store" -mindepth 1 -maxdepth 1 -name '.tmp-*')" ""
+cd / || exit 1
+status "no kernel here" 125 quiz kernel build
+status "not a version" 125 quiz kernel build pizza
+status "two sources" 125 quiz kernel build 6.1 --tree /tmp
+done_testing
