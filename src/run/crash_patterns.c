@@ -282,20 +282,22 @@ _Static_assert(ARRAY_SIZE(crash_patterns) <= CRASH_INDEX_MAX, "make CRASH_INDEX_
 
 void crash_index_init(struct crash_index *ix)
 {
-	uint16_t n = 0;
+	uint16_t next[256];
 
 	memset(ix, 0, sizeof(*ix));
+	for (size_t i = 0; i < n_crash_patterns; i++)
+		ix->begin[(unsigned char)crash_patterns[i].prefix[0] + 1]++;
 	for (unsigned c = 0; c < 256; c++) {
-		ix->begin[c] = n;
-		for (size_t i = 0; i < n_crash_patterns; i++) {
-			if ((unsigned char)crash_patterns[i].prefix[0] != c)
-				continue;
-			ix->row[n++] = (uint16_t)i;
-			if (crash_patterns[i].flags & CRASH_AFTER_COLON)
-				ix->after_colon[c] = 1;
-		}
+		ix->begin[c + 1] += ix->begin[c];
+		next[c] = ix->begin[c];
 	}
-	ix->begin[256] = n;
+	for (size_t i = 0; i < n_crash_patterns; i++) {
+		unsigned char c = (unsigned char)crash_patterns[i].prefix[0];
+
+		ix->row[next[c]++] = (uint16_t)i;
+		if (crash_patterns[i].flags & CRASH_AFTER_COLON)
+			ix->after_colon[c] = 1;
+	}
 }
 
 /*
