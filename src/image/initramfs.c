@@ -9,6 +9,8 @@
 #include "image/initramfs.h"
 
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -29,6 +31,9 @@ static void pad(struct str *s)
 		str_add_char(s, '\0');
 }
 
+/* Another quiz may be about to boot with an older one (two versions side by side): a day must have passed. */
+#define OLD_AFTER_S 86400
+
 static void sweep_old(const char *dir, const char *prefix, const char *keep)
 {
 	_cleanup_strv_ struct strv names = STRV_INIT;
@@ -38,7 +43,10 @@ static void sweep_old(const char *dir, const char *prefix, const char *keep)
 	for (size_t i = 0; i < names.n; i++) {
 		_cleanup_free_ char *path = fs_join(dir, names.v[i]);
 
-		if (str_starts(names.v[i], prefix) && !str_eq(names.v[i], keep))
+		struct stat st;
+
+		if (str_starts(names.v[i], prefix) && !str_eq(names.v[i], keep) && stat(path, &st) == 0 &&
+		    time(NULL) - st.st_mtime > OLD_AFTER_S)
 			unlink(path);
 	}
 }

@@ -64,6 +64,7 @@ struct run_facts {
 	struct layer_image layers[RUN_N_LAYERS]; /* path NULL: empty */
 	char *initrd_path, *initrd_key;		 /* owned */
 	struct strv zfs_modules;		 /* in load order, for the zfs profile */
+	char *zfs_reseed, *zfs_reseed_params;	 /* owned; module that reseeds ZFS's generator, or NULL */
 	char *zfs_describe;			 /* owned; for -v */
 	struct strv zfs_unstripped;
 	struct fact_disk *disks;

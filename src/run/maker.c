@@ -22,6 +22,9 @@
 #include "run/supervisor_state.h"
 #include "sys/fs.h"
 
+static struct step still = { .kind = STEP_QUIESCE };
+static const struct steps quiesce = { .v = &still, .n = 1 };
+
 static void note(struct supervisor *s, const char *what, const struct error *err)
 {
 	_cleanup_free_ char *text = mem_printf("%s%s%s", what, err ? ": " : "", err ? err->text : "");
@@ -87,13 +90,19 @@ void maker_load_clone(struct supervisor *s)
 	close(fd); /* passed on already */
 }
 
-static char *describe(const struct supervisor *s)
+static char *describe(const struct supervisor *s, const char *kind)
 {
 	const struct run_plan *p = s->opt.plan;
-	json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:i, s:I}", "kernel", p->kernel_id, "root", p->root_id ? p->root_id : "host",
-			      "kind", "base", "memory", (json_int_t)p->machine.memory_bytes, "cpus", (int)p->machine.n_cpus,
-			      "made", (json_int_t)time(NULL));
-	char *text = json_dumps(o, JSON_COMPACT);
+	_cleanup_str_ struct str profiles = STR_INIT;
+	json_t *o;
+	char *text;
+
+	for (size_t i = 0; i < p->profiles.n; i++)
+		str_addf(&profiles, "%s%s", i ? "," : "", p->profiles.v[i]);
+	o = json_pack("{s:s, s:s, s:s, s:s, s:I, s:i, s:I}", "kernel", p->kernel_id, "root", p->root_id ? p->root_id : "host",
+		      "kind", kind, "profiles", str_eq(kind, "base") ? "" : str_cstr(&profiles), "memory",
+		      (json_int_t)p->machine.memory_bytes, "cpus", (int)p->machine.n_cpus, "made", (json_int_t)time(NULL));
+	text = json_dumps(o, JSON_COMPACT);
 
 	json_decref(o);
 	return text ? text : mem_strdup("{}");
@@ -122,7 +131,7 @@ static void on_saved(void *ctx, const struct error *err)
 		use_maker(s, "no template was made", err);
 		return;
 	}
-	info = describe(s);
+	info = describe(s, "base");
 	/* What the machine said while booting belongs to every clone's log. */
 	console_flush(s->console);
 	if (fs_copy_file(log, s->template->console_path, 0600, &why) < 0 ||
@@ -167,9 +176,110 @@ static void on_still(void *ctx, const struct error *err)
 
 void maker_save(struct supervisor *s)
 {
-	static const struct step still = { .kind = STEP_QUIESCE };
-	static const struct steps quiesce = { .v = (struct step *)&still, .n = 1 };
-
 	s->state = SUP_SAVE;
 	guest_steps(s->maker, &quiesce, on_still, s);
+}
+
+/* ---- prepared templates ---- */
+
+static void on_prepared_loaded(void *ctx, const struct error *err)
+{
+	struct supervisor *s = ctx;
+
+	if (err) {
+		sup_setup_failed(s, err);
+		return;
+	}
+	sessions_connect(s->sessions, guest_channel(s->guest));
+	vmm_resume(guest_vmm(s->guest), on_resumed, s);
+	sup_setup(s);
+}
+
+/*
+ * A private clone can not be saved, as its memory is not the file's. So the
+ * base template's memory is copied (it is sparse, and shared blocks where the
+ * file system can), and the copy is run as a file that is written.
+ */
+int maker_prepare(struct supervisor *s, struct error *err)
+{
+	const struct run_plan *p = s->opt.plan;
+	struct machine m = p->machine; /* shallow: only read */
+	struct template *base;
+	const char *why = "";
+	int fd = -1, r = -1;
+
+	if (!template_find(s->opt.paths, p->template_key, p->template_text, &base))
+		return error_set(err, ERROR_MISSING, "the base template is gone");
+	s->template = template_begin(s->opt.paths, p->prepared_key, p->machine.memory_bytes, &why);
+	if (!s->template)
+		error_set(err, ERROR_BUSY, "no prepared template is made: %s", why);
+	else if (fs_copy_file(base->ram_path, s->template->ram_path, 0600, err) == 0 &&
+		 fs_copy_file(base->console_path, s->template->console_path, 0600, err) == 0) {
+		fd = open(base->state_path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			error_sys(err, errno, "open '%s'", base->state_path);
+	}
+	if (fd >= 0) {
+		m.ram_mode = RAM_SHARED;
+		m.ram_path = s->template->ram_path;
+		m.is_incoming = true;
+		s->state = SUP_LOAD;
+		r = sup_start_guest(s, &m, &s->guest, err);
+		if (r == 0)
+			vmm_load(guest_vmm(s->guest), fd, on_prepared_loaded, s);
+		close(fd);
+	}
+	template_free(base);
+	return r;
+}
+
+static void on_prepared_saved(void *ctx, const struct error *err)
+{
+	struct supervisor *s = ctx;
+	_cleanup_free_ char *info = NULL;
+	struct error why = ERROR_INIT;
+
+	if (err) {
+		sup_setup_failed(s, err);
+		return;
+	}
+	info = describe(s, "prepared");
+	if (template_publish(s->template, s->opt.plan->prepared_text, info, &why) < 0) {
+		sup_setup_failed(s, &why);
+		return;
+	}
+	s->out->made_template = true;
+	sup_die(s, 0);
+}
+
+static void on_prepared_paused(void *ctx, const struct error *err)
+{
+	struct supervisor *s = ctx;
+	int fd = err ? -1 : open(s->template->state_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	struct error why = ERROR_INIT;
+
+	if (fd < 0) {
+		if (!err)
+			error_sys(&why, errno, "create '%s'", s->template->state_path);
+		sup_setup_failed(s, err ? err : &why);
+		return;
+	}
+	vmm_save(guest_vmm(s->guest), fd, on_prepared_saved, s);
+	close(fd);
+}
+
+static void on_prepared_still(void *ctx, const struct error *err)
+{
+	struct supervisor *s = ctx;
+
+	if (err)
+		sup_setup_failed(s, err);
+	else
+		vmm_pause(guest_vmm(s->guest), on_prepared_paused, s);
+}
+
+void maker_save_prepared(struct supervisor *s)
+{
+	s->state = SUP_SAVE;
+	guest_steps(s->guest, &quiesce, on_prepared_still, s);
 }

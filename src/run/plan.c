@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "image/kernel.h"
+#include "image/openzfs.h"
 #include "run/facts.h"
 #include "spec/arch.h"
 #include "sys/fs.h"
@@ -36,7 +37,11 @@ void run_plan_clear(struct run_plan *p)
 {
 	machine_clear(&p->machine);
 	steps_clear(&p->base);
-	steps_clear(&p->setup);
+	steps_clear(&p->identity);
+	steps_clear(&p->layers);
+	steps_clear(&p->prepare);
+	steps_clear(&p->revive);
+	steps_clear(&p->per_run);
 	for (size_t i = 0; i < p->n_init_hooks + p->n_collect_hooks; i++) {
 		struct run_hook *h = i < p->n_init_hooks ? &p->init_hooks[i] : &p->collect_hooks[i - p->n_init_hooks];
 
@@ -52,7 +57,9 @@ void run_plan_clear(struct run_plan *p)
 	free(p->program.user);
 	free(p->template_key);
 	free(p->template_text);
-	strv_clear(&p->layers);
+	free(p->prepared_key);
+	free(p->prepared_text);
+	strv_clear(&p->layer_lines);
 	strv_clear(&p->collect);
 	for (size_t i = 0; i < p->n_locks; i++)
 		close(p->locks[i]);
@@ -257,25 +264,25 @@ static void plan_layers(struct run_plan *p, const struct run_facts *f)
 	struct step *s;
 
 	if (f->is_host_root) {
-		s = steps_add(&p->setup, STEP_SHARE, "host", "/");
+		s = steps_add(&p->layers, STEP_SHARE, "host", "/");
 		s->flags = WIRE_SHARE_HOST_ROOT | WIRE_SHARE_LOOSE;
 	}
 	for (int i = 0; i < RUN_N_LAYERS; i++) {
 		if (layer_table[i].is_base || !f->layers[i].path)
 			continue;
-		s = steps_add(&p->setup, STEP_MOUNT_IMAGE, layer_table[i].name, layer_table[i].name);
+		s = steps_add(&p->layers, STEP_MOUNT_IMAGE, layer_table[i].name, layer_table[i].name);
 		free(s->c);
 		s->c = mem_strdup(f->layers[i].fstype);
 		s->flags = WIRE_IMAGE_FLUSH;
 	}
-	s = steps_add(&p->setup, STEP_ASSEMBLE, NULL, NULL);
+	s = steps_add(&p->layers, STEP_ASSEMBLE, NULL, NULL);
 	s->n = f->spec->tmpfs_bytes;
 	for (int i = 0; i < RUN_N_LAYERS; i++)
 		if (f->layers[i].path || (i == RUN_LAYER_ROOT && f->is_host_root)) {
 			strv_add(&s->list, layer_table[i].name);
-			strv_addf(&p->layers, "%-8s %s", layer_table[i].name, f->layers[i].path ? f->layers[i].path : "the host's /");
+			strv_addf(&p->layer_lines, "%-8s %s", layer_table[i].name, f->layers[i].path ? f->layers[i].path : "the host's /");
 		}
-	strv_add(&p->layers, "tmpfs    what the run changes; gone at its end");
+	strv_add(&p->layer_lines, "tmpfs    what the run changes; gone at its end");
 }
 
 static void plan_shares(struct run_plan *p, const struct run_facts *f)
@@ -283,20 +290,20 @@ static void plan_shares(struct run_plan *p, const struct run_facts *f)
 	struct step *s;
 
 	if (p->has_shared) {
-		s = steps_add(&p->setup, STEP_SHARE, SHARED_TAG, "/shared");
+		s = steps_add(&p->per_run, STEP_SHARE, SHARED_TAG, "/shared");
 		s->flags = WIRE_SHARE_RW;
 	} else {
-		s = steps_add(&p->setup, STEP_MAKE_DIR, "/shared", NULL);
+		s = steps_add(&p->per_run, STEP_MAKE_DIR, "/shared", NULL);
 		s->mode = 0777;
 	}
 	if (f->wants_workspace && p->has_shared)
-		steps_add(&p->setup, STEP_SHARE, WORK_TAG, f->workspace->root);
+		steps_add(&p->per_run, STEP_SHARE, WORK_TAG, f->workspace->root);
 	for (size_t i = 0; i < f->spec->n_shares; i++) {
 		const struct share_request *r = &f->spec->shares[i];
 		char tag[32];
 
 		snprintf(tag, sizeof(tag), "share%zu", i);
-		s = steps_add(&p->setup, STEP_SHARE, tag, r->guest ? r->guest : r->host);
+		s = steps_add(&p->per_run, STEP_SHARE, tag, r->guest ? r->guest : r->host);
 		s->flags = r->is_rw ? WIRE_SHARE_RW : 0;
 	}
 }
@@ -322,17 +329,10 @@ static const struct profile_module *profile_module(const struct run_facts *f, co
 /* An OpenZFS build's modules, where the build put them, with what profiles say of their parameters. */
 static void plan_zfs(struct run_plan *p, const struct run_facts *f)
 {
-	struct step *s;
-
 	for (size_t i = 0; i < f->zfs_modules.n; i++) {
 		const struct profile_module *m = profile_module(f, f->zfs_modules.v[i]);
 
-		steps_add(&p->setup, STEP_LOAD_MODULE, f->zfs_modules.v[i], m ? m->params : NULL);
-	}
-	/* A failed VERIFY parks its thread for ever; where nobody sits and looks it shall be a panic at once. */
-	if (f->profiles.wants_openzfs && !p->program.tty) {
-		s = steps_add(&p->setup, STEP_WRITE_FILE, "/sys/module/spl/parameters/spl_panic_halt", "1");
-		s->flags = WIRE_WRITE_OPTIONAL;
+		steps_add(&p->layers, STEP_LOAD_MODULE, f->zfs_modules.v[i], m ? m->params : NULL);
 	}
 }
 
@@ -353,14 +353,26 @@ static void plan_modules(struct run_plan *p, const struct run_facts *f)
 
 		if (is_zfs_module(f, m->name))
 			continue;
-		s = steps_add(&p->setup, STEP_LOAD_MODULE, m->name, m->params);
+		s = steps_add(&p->layers, STEP_LOAD_MODULE, m->name, m->params);
 		s->flags = m->is_optional ? WIRE_MODULE_OPTIONAL : 0;
 	}
 	for (size_t i = 0; i < f->profiles.n_writes; i++) {
 		const struct profile_write *w = &f->profiles.writes[i];
-		struct step *s = steps_add(&p->setup, STEP_WRITE_FILE, w->path, w->value);
+		struct step *s = steps_add(&p->per_run, STEP_WRITE_FILE, w->path, w->value);
 
 		s->flags = w->is_optional ? WIRE_WRITE_OPTIONAL : 0;
+	}
+}
+
+/* Values that depend on the run: after a clone, never part of one. */
+static void plan_zfs_run(struct run_plan *p, const struct run_facts *f)
+{
+	struct step *s;
+
+	/* A failed VERIFY parks its thread for ever; where nobody sits and looks it shall be a panic at once. */
+	if (f->profiles.wants_openzfs && !p->program.tty) {
+		s = steps_add(&p->per_run, STEP_WRITE_FILE, "/sys/module/spl/parameters/spl_panic_halt", "1");
+		s->flags = WIRE_WRITE_OPTIONAL;
 	}
 }
 
@@ -368,7 +380,7 @@ static void plan_devices(struct run_plan *p, const struct run_facts *f)
 {
 	for (size_t i = 0; i < f->profiles.n_memdevs; i++) {
 		const struct profile_memdev *d = &f->profiles.memdevs[i];
-		struct step *s = steps_add(&p->setup, STEP_MEMDEV, d->prefix, NULL);
+		struct step *s = steps_add(&p->layers, STEP_MEMDEV, d->prefix, NULL);
 
 		s->count = d->count;
 		s->n = d->size_bytes;
@@ -379,10 +391,10 @@ static void plan_devices(struct run_plan *p, const struct run_facts *f)
 		_cleanup_free_ char *serial = mem_printf("%s%u", d->serial ? d->serial : d->prefix, f->disks[i].index);
 		_cleanup_free_ char *node = mem_printf("/dev/%s%u", d->prefix, f->disks[i].index);
 
-		steps_add(&p->setup, STEP_NODE, serial, node);
+		steps_add(&p->per_run, STEP_NODE, serial, node);
 	}
 	for (size_t i = 0; i < p->machine.n_nics; i++) {
-		struct step *s = steps_add(&p->setup, STEP_NETWORK, p->machine.nics[i].mac, "10.0.2.15/24");
+		struct step *s = steps_add(&p->per_run, STEP_NETWORK, p->machine.nics[i].mac, "10.0.2.15/24");
 
 		free(s->c);
 		s->c = mem_strdup("10.0.2.2");
@@ -410,7 +422,7 @@ static int plan_hooks(struct run_plan *p, const struct run_facts *f, struct erro
 		rh->profile = mem_strdup(h->profile);
 		rh->path = mem_printf("%s/%s/%s", PROFILE_GUEST_DIR, h->profile, profile_phase_name(h->phase));
 		strv_add_all(&rh->env, h->env.v);
-		s = steps_add(&p->setup, STEP_WRITE_FILE, rh->path, str_cstr(&text));
+		s = steps_add(&p->layers, STEP_WRITE_FILE, rh->path, str_cstr(&text));
 		s->mode = 0755;
 		s->flags = WIRE_WRITE_CREATE;
 	}
@@ -419,11 +431,12 @@ static int plan_hooks(struct run_plan *p, const struct run_facts *f, struct erro
 
 static int plan_setup(struct run_plan *p, const struct run_facts *f, struct error *err)
 {
-	steps_add(&p->setup, STEP_IDENTITY, "quiz", f->machine_id);
+	steps_add(&p->identity, STEP_IDENTITY, "quiz", f->machine_id);
 	plan_layers(p, f);
-	plan_shares(p, f);
 	plan_modules(p, f);
 	plan_devices(p, f);
+	plan_zfs_run(p, f);
+	plan_shares(p, f);
 	return plan_hooks(p, f, err);
 }
 
@@ -530,6 +543,49 @@ static void plan_template(struct run_plan *p, const struct run_facts *f)
 	p->template_text = str_take(&text);
 }
 
+/*
+ * The second template: layers mounted, modules loaded, guest-init done. Only
+ * where every profile says that this is safe, where there is something to
+ * save, and where what must differ from clone to clone can be made to: ZFS
+ * with the module that reseeds its generator. Disks are fresh per run.
+ */
+static void plan_prepared(struct run_plan *p, const struct run_facts *f)
+{
+	_cleanup_str_ struct str text = STR_INIT;
+	char key[17];
+
+	p->can_prepare = p->can_template && f->profiles.names.n && f->profiles.is_template_safe && !f->n_disks &&
+			 !p->machine.n_nics && (!f->profiles.wants_openzfs || f->zfs_reseed);
+	if (!p->can_prepare)
+		return;
+	if (f->profiles.wants_openzfs) {
+		steps_add(&p->prepare, STEP_LOAD_MODULE, f->zfs_reseed, f->zfs_reseed_params);
+		steps_add(&p->revive, STEP_WRITE_FILE, OPENZFS_RESEED_FILE, "1");
+	}
+	str_addf(&text, "%sprepared=1\n", p->template_text);
+	for (int i = 0; i < RUN_N_LAYERS; i++)
+		if (!layer_table[i].is_base && f->layers[i].path)
+			str_addf(&text, "layer.%s=%s %016" PRIx64 "\n", layer_table[i].name, f->layers[i].key,
+				 fs_identity(f->layers[i].path));
+	for (size_t i = 0; i < p->layers.n; i++) {
+		const struct step *s = &p->layers.v[i];
+
+		str_add(&text, "step=");
+		step_describe(s, &text);
+		/* A hook's text and a file's content are in b. */
+		str_addf(&text, " %016" PRIx64 "\n", hash_str(hash_str(HASH_INIT, s->b), s->c));
+	}
+	for (size_t i = 0; i < p->n_init_hooks; i++) {
+		str_addf(&text, "init=%s", p->init_hooks[i].path);
+		for (size_t k = 0; k < p->init_hooks[i].env.n; k++)
+			str_addf(&text, " %s", p->init_hooks[i].env.v[k]);
+		str_add_char(&text, '\n');
+	}
+	snprintf(key, sizeof(key), "%016" PRIx64, hash_mem(HASH_INIT, text.p, text.len));
+	p->prepared_key = mem_strdup(key);
+	p->prepared_text = str_take(&text);
+}
+
 int plan_make(struct run_facts *f, struct run_plan *p, struct error *err)
 {
 	p->kernel_id = mem_strdup(f->kernel.id);
@@ -550,24 +606,31 @@ int plan_make(struct run_facts *f, struct run_plan *p, struct error *err)
 	if (plan_setup(p, f, err) < 0)
 		return -1;
 	plan_template(p, f);
+	plan_prepared(p, f);
 	p->locks = take_ptr(f->locks);
 	p->n_locks = f->n_locks;
 	f->n_locks = 0;
 	return 0;
 }
 
+static void describe_steps(const char *when, const struct steps *steps, struct str *out)
+{
+	for (size_t i = 0; i < steps->n; i++) {
+		str_addf(out, "%-9s ", when);
+		step_describe(&steps->v[i], out);
+		str_add_char(out, '\n');
+	}
+}
+
 void run_plan_describe(const struct run_plan *p, struct str *out)
 {
 	str_addf(out, "kernel    %s\n", p->kernel_id);
-	for (size_t i = 0; i < p->layers.n; i++)
-		str_addf(out, "layer     %s\n", p->layers.v[i]);
-	for (size_t i = 0; i < p->base.n + p->setup.n; i++) {
-		bool is_base = i < p->base.n;
-
-		str_add(out, is_base ? "boot      " : "clone     ");
-		step_describe(is_base ? &p->base.v[i] : &p->setup.v[i - p->base.n], out);
-		str_add_char(out, '\n');
-	}
+	for (size_t i = 0; i < p->layer_lines.n; i++)
+		str_addf(out, "layer     %s\n", p->layer_lines.v[i]);
+	describe_steps("boot", &p->base, out);
+	describe_steps("clone", &p->identity, out);
+	describe_steps("clone", &p->layers, out);
+	describe_steps("clone", &p->per_run, out);
 	for (size_t i = 0; i < p->n_init_hooks; i++)
 		str_addf(out, "init      %s\n", p->init_hooks[i].path);
 	str_add(out, "program  ");

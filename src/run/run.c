@@ -3,6 +3,7 @@
 
 #include "run/run.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #include "spec/arch.h"
 #include "sys/fs.h"
 #include "sys/lock.h"
+#include "sys/proc.h"
 #include "wire/wire.h"
 
 #define RESULT_FORMAT 1
@@ -134,6 +136,7 @@ static json_t *result_json(const struct run_facts *f, const struct run_plan *p, 
 			    o->running_ns ? json_integer((json_int_t)((o->running_ns - o->started_ns) / 1000000)) : json_null());
 	json_object_set_new(j, "stages", stages_json(o));
 	json_object_set_new(j, "is_clone", json_boolean(o->was_clone || o->made_template));
+	json_object_set_new(j, "is_prepared", json_boolean(o->was_prepared));
 	json_object_set_new(j, "made_template", json_boolean(o->made_template));
 	json_object_set_new(j, "template_failed", o->template_why ? json_string(o->template_why) : json_null());
 	json_object_set_new(j, "kernel", json_string(p->kernel_id));
@@ -193,11 +196,65 @@ static void describe_for_v(const struct run_facts *f, const struct run_plan *p)
 	if (!f->spec->verbosity)
 		return;
 	str_addf(&text, "quiz: kernel %s, %s\n", p->kernel_id, f->accel == ACCEL_KVM ? "KVM" : "emulation");
-	for (size_t i = 0; i < p->layers.n; i++)
-		str_addf(&text, "quiz: layer %s\n", p->layers.v[i]);
+	for (size_t i = 0; i < p->layer_lines.n; i++)
+		str_addf(&text, "quiz: layer %s\n", p->layer_lines.v[i]);
 	if (f->zfs_describe)
 		str_addf(&text, "quiz: OpenZFS %s\n", f->zfs_describe);
 	print_text(text.p);
+}
+
+/* The folder of a run's sockets, with a lock that dies with us: what tells the living from the dead. */
+static int make_run_dir(const char *run_dir, struct error *err)
+{
+	_cleanup_free_ char *lock = mem_printf("%s/lock", run_dir);
+
+	if (fs_mkdir_p(run_dir, 0700, err) < 0)
+		return -1;
+	return lock_take(lock, LOCK_EXCLUSIVE_MODE, false, NULL, NULL, err);
+}
+
+static void be_silent(const char *text)
+{
+}
+
+/*
+ * The next run with these profiles finds them ready: a prepared template is
+ * made by a process of its own, after the user has his result. Whatever fails
+ * there fails silently, as nobody waits for it.
+ */
+static void prepare_in_background(const struct supervisor_options *run)
+{
+	struct supervisor_options so = *run;
+	struct record rec = { .lock_fd = -1 };
+	struct outcome o = { 0 };
+	struct error err = ERROR_INIT;
+	_cleanup_free_ char *dir = NULL;
+	int null_fd, lock_fd;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = proc_fork(true, NULL);
+	if (pid != 0)
+		return;
+	setsid();
+	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (int i = 0; null_fd >= 0 && i < 3; i++)
+		dup2(null_fd, i); /* whoever reads our stdout is not kept waiting */
+	dir = mem_printf("%s/prepare-%d", run->paths->runtime, (int)getpid());
+	lock_fd = make_run_dir(dir, &err);
+	if (lock_fd < 0)
+		_exit(0);
+	rec.id = mem_strdup("prepare");
+	rec.dir = rec.artifacts = dir;
+	so.record = &rec;
+	so.run_dir = dir;
+	so.has_local = so.waits_for_client = false;
+	so.makes_prepared = true;
+	so.note = be_silent;
+	so.ready = NULL;
+	supervisor_run(&so, &o, &err);
+	fs_remove_tree(dir, NULL, NULL);
+	_exit(0);
 }
 
 static int run_once(struct run_facts *f, const struct run_request *req, struct record *rec, struct outcome *o,
@@ -230,6 +287,9 @@ static int run_once(struct run_facts *f, const struct run_request *req, struct r
 	if (record_finish(rec, result, &o->error) < 0)
 		note(o->error.text);
 	json_decref(result);
+	if (plan.can_prepare && !req->spec->cold && !o->was_prepared && o->facts.program >= PROGRAM_EXITED &&
+	    !analyser_crash(o->analyser))
+		prepare_in_background(&so);
 out:
 	run_plan_clear(&plan);
 	return r;
@@ -266,16 +326,6 @@ static void remove_disks(const char *record_dir)
 
 	if (fs_exists(disks))
 		fs_remove_tree(disks, NULL, NULL);
-}
-
-/* The folder of a run's sockets, with a lock that dies with us: what tells the living from the dead. */
-static int make_run_dir(const char *run_dir, struct error *err)
-{
-	_cleanup_free_ char *lock = mem_printf("%s/lock", run_dir);
-
-	if (fs_mkdir_p(run_dir, 0700, err) < 0)
-		return -1;
-	return lock_take(lock, LOCK_EXCLUSIVE_MODE, false, NULL, NULL, err);
 }
 
 uint64_t run_sweep(const struct paths *p)

@@ -31,7 +31,11 @@ struct run_plan {
 	struct machine machine;
 	/* Up to READY: what a template contains. Then, in every run, cold or cloned: */
 	struct steps base;
-	struct steps setup;
+	struct steps identity; /* what no two clones may share; first after every clone */
+	struct steps layers;   /* root, layers, modules, memory devices: what a prepared template contains too */
+	struct steps prepare;  /* further, when a prepared template is made: what revives a clone of it */
+	struct steps revive;   /* further, after the identity, in a clone of a prepared template */
+	struct steps per_run;  /* shares, disks, networks, values of /sys and /proc that depend on the run */
 	struct run_hook *init_hooks, *collect_hooks; /* owned */
 	size_t n_init_hooks, n_collect_hooks;
 	struct run_program program;
@@ -41,10 +45,12 @@ struct run_plan {
 	bool can_template;	    /* a clone of this machine is possible */
 	char *template_key;	    /* owned; 16 hex digits of template_text */
 	char *template_text;	    /* owned; "name=value" lines: all that must be equal */
+	bool can_prepare;	    /* layers and init hooks may be part of a second template */
+	char *prepared_key, *prepared_text; /* owned */
 	bool has_shared;	    /* /shared is a 9p mount (else the agent brings it back) */
 	bool wants_power_off;	    /* persistent disks: unmount and power off before the end */
 	bool has_zfs;		    /* sync pools before the end */
-	struct strv layers;	    /* "root  debian-bookworm-minimal  /path": for -v and --dry-run */
+	struct strv layer_lines;    /* "root  debian-bookworm-minimal  /path": for -v and --dry-run */
 	struct strv collect;	    /* guest paths to bring back */
 	int *locks;		    /* owned descriptors: kernel, root, disks stay while the run lives */
 	size_t n_locks;

@@ -33,6 +33,12 @@ struct step *steps_add(struct steps *s, enum step_kind kind, const char *a, cons
 	return st;
 }
 
+void steps_join(struct steps *dst, const struct steps *src)
+{
+	for (size_t i = 0; i < src->n; i++)
+		*VEC_PUSH(dst->v, dst->n) = src->v[i];
+}
+
 void step_describe(const struct step *s, struct str *out)
 {
 	switch (s->kind) {

@@ -43,6 +43,8 @@ struct steps {
 void steps_clear(struct steps *s);
 /* Appends a step; the strings are copied, NULL is "". Returned for its remaining fields. */
 struct step *steps_add(struct steps *s, enum step_kind kind, const char *a, const char *b);
+/* Appends the steps of another list, sharing their texts: of dst only `v` may be freed. */
+void steps_join(struct steps *dst, const struct steps *src);
 /* "mount image 'root' of disk 'root'": for --dry-run and for errors. */
 void step_describe(const struct step *s, struct str *out);
 

@@ -16,6 +16,7 @@
 
 #define CRASH_GRACE_MS 700 /* from the first line of a crash report to letting the machine go */
 #define LAST_WORDS_MS 300
+#define VMM_LAST_WORDS_MS 150 /* from a closed port to the exit of the VMM's process */
 
 const char *sup_state_name(enum sup_state s)
 {
@@ -117,6 +118,7 @@ static void retry_cold(void *ctx)
 	s->maker = NULL;
 	template_discard(s->template);
 	s->template = NULL;
+	s->is_prepared = s->out->was_prepared = false;
 	/* Another machine: what the first one said is no history of this one. */
 	console_restart(s->console);
 	analyser_free(s->analyser);
@@ -134,7 +136,7 @@ void sup_lost(struct supervisor *s, const char *why)
 		return; /* it powers itself off, as asked */
 	free(s->out->lost_why);
 	s->out->lost_why = mem_strdup(why);
-	if (s->state == SUP_LOAD) {
+	if (s->state == SUP_LOAD && !s->opt.makes_prepared) {
 		loop_timer(s->loop, 0, retry_cold, s);
 		return;
 	}
@@ -264,12 +266,21 @@ static void on_frame(void *ctx, struct guest *g, const struct wire_frame *f)
 	sup_lost(s, "the guest agent broke the protocol");
 }
 
+static void on_channel_lost(void *ctx)
+{
+	struct supervisor *s = ctx;
+	_cleanup_free_ char *text = mem_printf("the guest agent is gone: %s", s->channel_why);
+
+	sup_lost(s, text);
+}
+
+/* When the VMM dies, its sockets close first; its last words, which come with its exit, say more. */
 static void on_guest_lost(void *ctx, struct guest *g, const char *why)
 {
 	struct supervisor *s = ctx;
-	_cleanup_free_ char *text = mem_printf("the guest agent is gone: %s", why);
 
-	sup_lost(s, text);
+	s->channel_why = why; /* static text, or strerror()'s */
+	loop_timer(s->loop, VMM_LAST_WORDS_MS, on_channel_lost, s);
 }
 
 static void on_vmm_event(void *ctx, struct guest *g, enum vmm_event ev, const char *text)
@@ -349,6 +360,8 @@ static void on_init_hooks_done(void *ctx, const struct error *err)
 		return;
 	if (err) {
 		sup_setup_failed(s, err);
+	} else if (s->opt.makes_prepared) {
+		maker_save_prepared(s);
 	} else if (s->opt.waits_for_client) {
 		s->state = SUP_AFTER;
 		s->out->running_ns = loop_now_ns();
@@ -376,14 +389,28 @@ static void on_setup_done(void *ctx, const struct error *err)
 		return;
 	}
 	s->state = SUP_HOOKS;
-	hooks_run(s, s->opt.plan->init_hooks, s->opt.plan->n_init_hooks, on_init_hooks_done, s);
+	hooks_run(s, s->opt.plan->init_hooks, s->is_prepared ? 0 : s->opt.plan->n_init_hooks, on_init_hooks_done, s);
 }
 
 void sup_setup(struct supervisor *s)
 {
+	const struct run_plan *p = s->opt.plan;
+
 	s->state = SUP_SETUP;
+	s->setup.n = 0;
+	free(s->setup.v);
+	s->setup.v = NULL;
+	steps_join(&s->setup, &p->identity);
+	if (!s->is_prepared)
+		steps_join(&s->setup, &p->layers);
+	if (s->is_prepared)
+		steps_join(&s->setup, &p->revive);
+	if (s->opt.makes_prepared)
+		steps_join(&s->setup, &p->prepare);
+	else
+		steps_join(&s->setup, &p->per_run);
 	sessions_connect(s->sessions, guest_channel(s->guest));
-	guest_steps(s->guest, &s->opt.plan->setup, on_setup_done, s);
+	guest_steps(s->guest, &s->setup, on_setup_done, s);
 }
 
 /* ---- the orderly end ---- */
@@ -482,6 +509,10 @@ static void open_template(struct supervisor *s)
 
 	if (!p->can_template || s->opt.spec->cold)
 		return;
+	if (p->can_prepare && template_find(s->opt.paths, p->prepared_key, p->prepared_text, &s->template)) {
+		s->is_prepared = s->out->was_prepared = true;
+		return;
+	}
 	if (template_find(s->opt.paths, p->template_key, p->template_text, &s->template))
 		return;
 	s->template = template_begin(s->opt.paths, p->template_key, p->machine.memory_bytes, &why);
@@ -496,6 +527,8 @@ static int start_machine(struct supervisor *s, struct error *err)
 {
 	struct machine m = s->opt.plan->machine; /* shallow: only read */
 
+	if (s->opt.makes_prepared)
+		return maker_prepare(s, err);
 	open_template(s);
 	if (!s->template)
 		return start_cold(s, err);
@@ -541,9 +574,9 @@ static int set_up(struct supervisor *s, struct error *err)
 	watch_signals(s);
 	if (s->opt.has_local)
 		s->local = local_new(s->loop, &outlet);
-	else if (!s->opt.waits_for_client && program_open_output(s, err) < 0)
+	else if (!s->opt.waits_for_client && !s->opt.makes_prepared && program_open_output(s, err) < 0)
 		return -1;
-	return server_new(s, &s->server, err);
+	return s->opt.makes_prepared ? 0 : server_new(s, &s->server, err);
 }
 
 static void tear_down(struct supervisor *s)
@@ -559,6 +592,7 @@ static void tear_down(struct supervisor *s)
 	console_free(s->console);
 	close_fd(&s->output_fd);
 	steps_clear(&s->finish);
+	free(s->setup.v);
 	str_clear(&s->hooks.output);
 	loop_free(s->loop);
 }
@@ -581,7 +615,8 @@ int supervisor_run(const struct supervisor_options *opt, struct outcome *ret, st
 		ret->facts.analyser = s.analyser;
 		ret->facts.is_strict = opt->spec->is_strict || opt->plan->is_strict;
 		verdict_decide(&ret->facts, &ret->verdict);
-		server_verdict(s.server, ret->verdict.status, verdict_table[ret->verdict.verdict].name, "{}");
+		if (s.server)
+			server_verdict(s.server, ret->verdict.status, verdict_table[ret->verdict.verdict].name, "{}");
 	}
 	tear_down(&s);
 	return r;

@@ -29,6 +29,7 @@ struct supervisor_options {
 	struct record *record;
 	const char *run_dir;	  /* 0700 runtime folder of this run */
 	bool has_local;		  /* the program's streams are our own stdin, stdout, stderr; else its output goes to output.log */
+	bool makes_prepared;	  /* no run at all: a clone of the base template becomes a prepared one */
 	bool waits_for_client;	  /* the program is started by a client, and the machine stays until it is stopped */
 	void (*note)(const char *text); /* prints a line for people, unless quiet */
 	void (*ready)(void *ctx); /* the program runs, or the machine waits for its client; may be NULL */
@@ -51,7 +52,7 @@ struct outcome {
 	struct wire_exit exit;	       /* of the program, when it ended */
 	char *lost_why;		       /* owned */
 	char *template_why;	       /* owned; why a template could not be used, if so */
-	bool was_clone, made_template;
+	bool was_clone, was_prepared, made_template;
 	bool kvm_was_silent;	       /* KVM guest without a byte: run again under emulation */
 	uint64_t started_ns, running_ns, ended_ns; /* monotonic: start, program's execve, end */
 	struct outcome_stage stages[OUTCOME_STAGES_MAX];

@@ -55,7 +55,8 @@ struct supervisor {
 	struct guest *guest; /* the one that runs, or will run, the program */
 	struct guest *maker; /* the one that becomes a template, until it is saved */
 	struct template *template; /* being made or cloned from; NULL: none */
-	bool clone_is_ready; /* the clone's VMM waits for its state */
+	bool is_prepared;    /* `template` is a prepared one: layers and hooks are in it */
+	struct steps setup;  /* joined from the plan's; only its array is ours */
 
 	struct analyser *analyser;
 	struct known_issues known; /* --known-issues */
@@ -72,6 +73,7 @@ struct supervisor {
 	uint64_t ping_nonce;
 	unsigned unanswered_pings;
 	uint64_t cpu_ms_mark;
+	const char *channel_why; /* the agent's port was closed: why */
 	int n_signals;	     /* INT and TERM so far */
 	bool is_up;	     /* the guest has been heard on its agent channel */
 	bool is_shell;	     /* the program has ended; this is the shell after it (-S) */
@@ -106,6 +108,10 @@ void program_note_started(struct supervisor *s, const struct wire_started *m);
 void program_note_exited(struct supervisor *s, const struct wire_exit *m);
 
 /* ---- maker.c ---- */
+/* Begins to make a prepared template from the base template. */
+int maker_prepare(struct supervisor *s, struct error *err);
+/* Layers and hooks are done in a machine that becomes a prepared template. */
+void maker_save_prepared(struct supervisor *s);
 /* Base steps are done in a machine that becomes a template. */
 void maker_save(struct supervisor *s);
 /* Starts the clone's VMM. */

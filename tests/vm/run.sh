@@ -59,7 +59,8 @@ like "says so" "$err_out" "*nowhere*"
 
 mkdir share
 echo host >share/file
-ln -s /etc/shadow share/outside
+echo secret >secret
+ln -s "$scratch/secret" share/outside
 status "a shared folder" 0 quiz --share "$scratch/share:/mnt" cat /mnt/file
 is "its file" "$out" "host"
 status "read-only by default" 2 quiz --share "$scratch/share:/mnt" sh -c 'echo x 2>/dev/null >/mnt/new'
