@@ -46,11 +46,11 @@ static void print_row(const struct record_entry *e)
 	_cleanup_str_ struct str program = STR_INIT;
 	_cleanup_str_ struct str safe = STR_INIT;
 	char age[32], took[32];
-	uint64_t now = (uint64_t)time(NULL);
+	uint64_t now = (uint64_t)time(NULL) * 1000;
 
 	add_program(e->result, &program);
 	str_add_safe(&safe, str_cstr(&program), program.len, false);
-	format_duration_ms(now > e->started ? (now - e->started) * 1000 : 0, age, sizeof(age));
+	format_duration_ms(now > e->started_ms ? now - e->started_ms : 0, age, sizeof(age));
 	if (!e->result) {
 		printf("%-6s  %-12s  %s\n", e->id, age, e->is_alive ? "running" : "killed: no result");
 		return;

@@ -113,9 +113,9 @@ static void load_entry(const char *runs_dir, const char *id, struct record_entry
 	if (fs_read(path, RESULT_MAX, &text, NULL) == 0)
 		e->result = json_loads(str_cstr(&text), 0, NULL);
 	if (e->result)
-		e->started = (uint64_t)json_integer_value(json_object_get(e->result, "started"));
+		e->started_ms = (uint64_t)json_integer_value(json_object_get(e->result, "started_ms"));
 	else if (stat(e->dir, &st) == 0)
-		e->started = (uint64_t)st.st_mtime;
+		e->started_ms = (uint64_t)st.st_mtim.tv_sec * 1000 + (uint64_t)st.st_mtim.tv_nsec / 1000000;
 }
 
 void record_entry_clear(struct record_entry *e)
@@ -137,8 +137,8 @@ static int newest_first(const void *a, const void *b)
 {
 	const struct record_entry *x = a, *y = b;
 
-	if (x->started != y->started)
-		return x->started < y->started ? 1 : -1;
+	if (x->started_ms != y->started_ms)
+		return x->started_ms < y->started_ms ? 1 : -1;
 	return strcmp(x->id, y->id);
 }
 

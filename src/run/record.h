@@ -38,7 +38,7 @@ struct record_entry {
 	char *id, *dir; /* owned */
 	json_t *result; /* owned; NULL: none (yet) */
 	bool is_alive;
-	uint64_t started; /* unix seconds */
+	uint64_t started_ms; /* unix time */
 };
 
 /* Newest first. */

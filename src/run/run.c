@@ -44,6 +44,14 @@ char *run_records_dir(const struct paths *p, const struct workspace *ws)
 	return ws->dir ? mem_printf("%s/runs", ws->dir) : mem_printf("%s/runs", p->state);
 }
 
+static uint64_t wall_clock_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
 static json_t *strings(const struct strv *sv)
 {
 	json_t *a = json_array();
@@ -114,7 +122,7 @@ static json_t *stages_json(const struct outcome *o)
 }
 
 static json_t *result_json(const struct run_facts *f, const struct run_plan *p, const struct record *rec,
-			   const struct outcome *o, const struct verdict_result *v, time_t started)
+			   const struct outcome *o, const struct verdict_result *v, uint64_t started_ms)
 {
 	json_t *j = json_object();
 	const struct machine *m = &p->machine;
@@ -130,7 +138,8 @@ static json_t *result_json(const struct run_facts *f, const struct run_plan *p, 
 	json_object_set_new(j, "lost", o->lost_why ? json_string(o->lost_why) : json_null());
 	json_object_set_new(j, "program", strings(&p->program.argv));
 	json_object_set_new(j, "profiles", strings(&p->profiles));
-	json_object_set_new(j, "started", json_integer((json_int_t)started));
+	json_object_set_new(j, "started", json_integer((json_int_t)(started_ms / 1000)));
+	json_object_set_new(j, "started_ms", json_integer((json_int_t)started_ms));
 	json_object_set_new(j, "duration_ms", json_integer((json_int_t)((o->ended_ns - o->started_ns) / 1000000)));
 	json_object_set_new(j, "startup_ms",
 			    o->running_ns ? json_integer((json_int_t)((o->running_ns - o->started_ns) / 1000000)) : json_null());
@@ -267,7 +276,7 @@ static int run_once(struct run_facts *f, const struct run_request *req, struct r
 					 .waits_for_client = bg && bg->waits_for_client, .note = note,
 					 .ready = bg ? bg->ready : NULL, .ctx = bg ? bg->ctx : NULL };
 	_cleanup_str_ struct str notes = STR_INIT;
-	time_t started = time(NULL);
+	uint64_t started = wall_clock_ms();
 	json_t *result;
 	int r = -1;
 

@@ -8,6 +8,9 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -427,6 +430,7 @@ static void test_initramfs(void **state)
 	_cleanup_free_ char *path = NULL, *key = NULL, *again = NULL, *key2 = NULL, *newer = NULL, *key3 = NULL;
 	_cleanup_str_ struct str text = STR_INIT;
 	struct error err = ERROR_INIT;
+	const struct timespec old[2] = { { .tv_sec = 1000000000 }, { .tv_sec = 1000000000 } };
 	struct kernel k;
 	uint64_t stamp;
 
@@ -446,11 +450,18 @@ static void test_initramfs(void **state)
 	assert_string_equal(path, again);
 	assert_string_equal(key, key2);
 	assert_true(fs_stamp(path) == stamp);
-	/* a new agent makes a new file and drops the old one */
+	/* a new agent makes a new file; the old one stays, as another quiz may be about to boot with it */
 	write_text(s->dir, "agent.cpio", "agent 2");
 	assert_int_equal(initramfs_get(&s->paths, &k, agent, &newer, &key3, &err), 0);
 	assert_string_not_equal(key, key3);
 	assert_true(fs_exists(newer));
+	assert_true(fs_exists(path));
+	/* until it is old */
+	assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
+	write_text(s->dir, "agent.cpio", "agent 3 is longer");
+	free(newer);
+	free(key3);
+	assert_int_equal(initramfs_get(&s->paths, &k, agent, &newer, &key3, &err), 0);
 	assert_false(fs_exists(path));
 	kernel_clear(&k);
 }
