@@ -1,0 +1,41 @@
+#!/bin/sh
+# SPDX-License-Identifier: MPL-2.0
+# quiz verdict: a log in, a status out; the same findings in words and as JSON.
+. "$QUIZ_SOURCE/tests/lib/tap.sh"
+logs=$QUIZ_SOURCE/tests/data/console
+x86=$logs/debian-6.1-x86_64
+
+status "a clean log" 0 quiz verdict "$x86/none.log"
+like "says so" "$out" "verdict: ok (0): nothing found in * lines"
+status "a crash" 122 quiz verdict "$x86/null.log"
+like "where in the log, what, in which function" "$out" "$x86/null.log:*-*: oops: NULL pointer dereference in crashme_null \[crashme\]*"
+like "its fingerprint" "$out" "*fingerprint oops:crashme_null:*"
+status "a hang" 121 quiz verdict "$x86/hang.log"
+status "a stall" 121 quiz verdict "$x86/rcustall.log"
+status "a failed boot" 123 quiz verdict "$logs/debian-6.1-zfs-2.4/ioapic.log"
+status "an assertion of ZFS" 122 quiz verdict "$logs/debian-6.1-zfs-2.4/zfs_verify.log"
+status "a warning counts" 122 quiz verdict "$x86/warn.log"
+status "unless told otherwise" 0 quiz verdict --no-strict "$x86/warn.log"
+like "and is told all the same" "$out" "*warn: WARNING at *"
+status "a hang does not count then either" 0 quiz verdict --no-strict "$x86/hang.log"
+status "a crash does" 122 quiz verdict --no-strict "$x86/null.log"
+status "--allow by class" 0 quiz verdict --allow warn "$x86/warn.log"
+status "--allow by fingerprint" 0 quiz verdict --allow 'warn:crashme_warn:*' "$x86/warn.log"
+status "--allow of something else" 122 quiz verdict --allow 'warn:other*' "$x86/warn.log"
+echo 'oops:crashme_null* since always' >"$scratch/known"
+status "--known-issues" 0 quiz verdict --known-issues "$scratch/known" "$x86/null.log"
+like "tells the reason" "$out" "*allowed: since always*"
+
+status "standard input" 122 sh -c 'quiz verdict <"$1"' sh "$x86/null.log"
+status "standard input by name" 122 sh -c 'quiz verdict - <"$1"' sh "$x86/null.log"
+status "cut in the middle of the report" 122 sh -c 'head -n 30 "$1" | quiz verdict' sh "$x86/null.log"
+status "an empty log is clean" 0 quiz verdict /dev/null
+status "no such log" 125 quiz verdict "$scratch/nowhere"
+like "says which" "$err_out" "quiz: cannot open log '$scratch/nowhere': *"
+status "a bad list of known issues" 125 sh -c 'echo "*" >"$1/bad"; quiz verdict --known-issues "$1/bad" /dev/null' sh "$scratch"
+
+status "JSON: the status is the same" 122 quiz verdict --json "$x86/null.log"
+for word in '"verdict": "crash"' '"status": 122' '"class": "oops"' '"function": "crashme_null"' '"first_line": ' '"excerpt": '; do
+	like "JSON has $word" "$out" "*$word*"
+done
+done_testing
