@@ -192,8 +192,14 @@ static void report(const struct run_facts *f, const struct record *rec, const st
 		str_add_char(&text, '\n');
 	}
 	verdict_text(o->analyser, v, f->spec->verbosity > 0, more, &text);
-	for (const char *p = notes; *p; p += strcspn(p, "\n") + 1)
-		str_addf(&text, "quiz: %.*s\n", (int)strcspn(p, "\n"), p);
+	for (const char *p = notes; *p;) {
+		size_t n = strcspn(p, "\n");
+
+		str_add(&text, "quiz: ");
+		str_add_mem(&text, p, n);
+		str_add_char(&text, '\n');
+		p += n + (p[n] == '\n');
+	}
 	if (text.len)
 		print_text(text.p);
 }

@@ -165,7 +165,8 @@ static void check_entry(void *ctx, const char *name, uint64_t nid, unsigned type
 
 	/* lookups bisect: the order is by bytes, over all blocks */
 	assert_true(strcmp(c->last, name) < 0);
-	snprintf(c->last, sizeof(c->last), "%s", name);
+	assert_true(strlen(name) < sizeof(c->last));
+	memcpy(c->last, name, strlen(name) + 1);
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
 		assert_int_equal(nid, name[1] ? c->parent : c->self);
 		assert_int_equal(type, 2);
