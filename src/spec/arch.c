@@ -41,6 +41,7 @@ static const struct arch table[] = {
 		.pvpanic = "pvpanic",
 		.append_max = 2048,
 		.page_bytes = 4096,
+		.has_fw_cfg_dma = true,
 		.has_microvm = true,
 	},
 	{
@@ -61,6 +62,7 @@ static const struct arch table[] = {
 		.pvpanic = "pvpanic-pci",
 		.append_max = 2048,
 		.page_bytes = 4096,
+		.has_fw_cfg_dma = true,
 	},
 	{
 		.name = "s390x",
@@ -105,7 +107,7 @@ static const struct arch table[] = {
 		.debian = "ppc64el",
 		.qemu = "qemu-system-ppc64",
 		.qemu_package = "qemu-system-ppc",
-		.machine = "pseries",
+		.machine = "pseries,x-vof=on", /* not SLOF, which takes three quarters of an emulated boot: 7.4 s of CPU become 1.8 */
 		.cpu_tcg = "power9",
 		.cpu_kvm = "host",
 		.virtio_suffix = "-pci",
@@ -136,6 +138,7 @@ static const struct arch table[] = {
 		.pvpanic = "pvpanic-pci",
 		.append_max = 1024,
 		.page_bytes = 4096,
+		.has_fw_cfg_dma = true,
 	},
 	{
 		.name = "loongarch64",
@@ -155,6 +158,7 @@ static const struct arch table[] = {
 		.pvpanic = "pvpanic-pci",
 		.append_max = 4096,
 		.page_bytes = 16384,
+		.has_fw_cfg_dma = true,
 	},
 };
 

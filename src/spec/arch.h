@@ -27,6 +27,7 @@ struct arch {
 	unsigned append_max;	   /* longest kernel command line, bytes */
 	unsigned page_bytes;	   /* of the distribution's kernel */
 	bool is_big_endian;
+	bool has_fw_cfg_dma;	   /* the machine can take QEMU's vmcoreinfo device, which dumps want */
 	bool has_microvm;
 };
 

@@ -31,7 +31,7 @@
 #include "vmm/qmp.h"
 #include "vmm/vmm.h"
 
-#define PROBE_FORMAT 1		/* of the cache file; bump when a field is added */
+#define PROBE_FORMAT 2		/* of the cache file; bump when a field is added */
 #define PROBE_TIMEOUT_MS 20000	/* a cold disk, an oversubscribed host */
 #define CPUID_INVARIANT_TSC (1u << 8) /* leaf 0x80000007, edx */
 #define CPUID_VMX (1u << 5) /* leaf 1, ecx */
@@ -194,7 +194,7 @@ static void on_vmcoreinfo(void *ctx, const json_t *result, const struct error *e
 	struct probe *p = ctx;
 
 	(void)err;
-	p->caps->has_vmcoreinfo = json_array_size(result) > 0;
+	p->caps->has_vmcoreinfo = json_array_size(result) > 0 && p->arch->has_fw_cfg_dma;
 	answered(p);
 }
 
