@@ -601,12 +601,29 @@ const struct finding *analyser_by_id(const struct analyser *a, uint32_t id)
 	return finding_set_by_id(&a->set, id);
 }
 
+/* File and line behind the first mention of its function: "func+0x5/0x20 [mod]  (file.c:12)". */
+static void take_place(struct finding *f, const char *text, size_t n)
+{
+	const char *end = text + n, *nl;
+
+	for (; text < end && !f->file[0]; text = nl + 1) {
+		struct log_symbol sym;
+
+		nl = memchr(text, '\n', (size_t)(end - text));
+		nl = nl ? nl : end - 1;
+		if (log_symbol_find(text, (size_t)(nl - text), &sym) && strcmp(sym.name, f->function) == 0 && sym.end < nl)
+			log_source_find(sym.end, (size_t)(nl - sym.end), f->file, sizeof(f->file), &f->line);
+	}
+}
+
 void analyser_set_report(struct analyser *a, uint32_t id, const char *text, size_t n)
 {
 	struct finding *f = finding_set_by_id(&a->set, id);
 
 	if (!f)
 		return;
+	if (f->function[0])
+		take_place(f, text, n);
 	str_truncate(&f->excerpt, f->context_bytes);
 	str_add_mem(&f->excerpt, text, n);
 	a->set.generation++;

@@ -100,7 +100,11 @@ bool analyser_panic_is_over(const struct analyser *a);
  */
 bool analyser_hang_since(const struct analyser *a, uint64_t *ret_ms);
 
-/* Replaces the report in a finding's excerpt (what follows its context) by the same with source lines. */
+/*
+ * Replaces the report in a finding's excerpt (what follows its context) by the
+ * same with source lines (symbolize.h), which also say file and line of its
+ * function when the kernel's own text did not.
+ */
 void analyser_set_report(struct analyser *a, uint32_t id, const char *text, size_t n);
 
 /* Lines of console text seen so far (the line numbers of findings). */

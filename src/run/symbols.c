@@ -50,6 +50,7 @@ struct symbols {
 	size_t n_files;
 	struct source *sources;
 	size_t n_sources;
+	struct strv tops; /* of source trees */
 };
 
 static int no_debuginfo(Dwfl_Module *mod, void **data, const char *name, Dwarf_Addr base, const char *file, const char *link,
@@ -89,6 +90,7 @@ void symbols_free(struct symbols *s)
 		free(s->sources[i].path);
 		str_clear(&s->sources[i].text);
 	}
+	strv_clear(&s->tops);
 	free(s->files);
 	free(s->sources);
 	free(s);
@@ -188,8 +190,8 @@ static const struct symbol *find_symbol(const struct symbol_file *f, const char 
 			hi = mid;
 	}
 	for (; lo < f->n_symbols && strcmp(f->symbols[lo].name, name) == 0; lo++)
-		/* The kernel's size reaches to the next symbol: padding is part of it. */
-		if (f->symbols[lo].size <= size && size - f->symbols[lo].size < 64)
+		/* The kernel's size reaches to the next symbol: padding is part of it. Labels of assembly have none. */
+		if (f->symbols[lo].size == 0 || (f->symbols[lo].size <= size && size - f->symbols[lo].size < 64))
 			return &f->symbols[lo];
 	return NULL;
 }
@@ -216,12 +218,42 @@ static void collapse(char *path)
 	*out = '\0';
 }
 
-/* The path as people know it: below the folder that the build ran in, or below ours. */
-static char *short_path(const char *path, const char *comp_dir)
+/*
+ * The top of the tree that a source lies in, as far as it is on this host: a
+ * kernel's, OpenZFS's or a repository. Its length; 0: none. Remembered, as a stack names few trees.
+ */
+static size_t tree_top(struct symbols *s, const char *path)
+{
+	static const char *const marks[] = { "MAINTAINERS", "META", ".git" };
+	_cleanup_free_ char *dir = mem_strdup(path);
+	char *slash;
+
+	for (size_t i = 0; i < s->tops.n; i++)
+		if (str_starts(path, s->tops.v[i]) && path[strlen(s->tops.v[i])] == '/')
+			return strlen(s->tops.v[i]);
+	for (unsigned depth = 0; depth < 12 && (slash = strrchr(dir, '/')) && slash > dir; depth++) {
+		*slash = '\0';
+		for (size_t i = 0; i < ARRAY_SIZE(marks); i++) {
+			_cleanup_free_ char *mark = fs_join(dir, marks[i]);
+
+			if (!fs_exists(mark))
+				continue;
+			strv_add(&s->tops, dir);
+			return strlen(dir);
+		}
+	}
+	return 0;
+}
+
+/* The path as people know it: below the top of its tree, the folder that the build ran in, or ours. */
+static char *short_path(struct symbols *s, const char *path, const char *comp_dir)
 {
 	char cwd[4096];
 	const char *const roots[] = { comp_dir, getcwd(cwd, sizeof(cwd)) };
+	size_t top = path[0] == '/' ? tree_top(s, path) : 0;
 
+	if (top)
+		return mem_strdup(path + top + 1);
 	for (size_t i = 0; i < ARRAY_SIZE(roots); i++) {
 		size_t n = roots[i] ? strlen(roots[i]) : 0;
 
@@ -231,7 +263,7 @@ static char *short_path(const char *path, const char *comp_dir)
 	return mem_strdup(str_starts(path, "./") ? path + 2 : path);
 }
 
-static void add_frame(struct symbol_frames *ret, const char *function, const char *path, int line, const char *comp_dir, bool is_inlined)
+static void add_frame(struct symbols *s, struct symbol_frames *ret, const char *function, const char *path, int line, const char *comp_dir, bool is_inlined)
 {
 	struct symbol_frame *f = VEC_PUSH(ret->v, ret->n);
 
@@ -242,7 +274,7 @@ static void add_frame(struct symbol_frames *ret, const char *function, const cha
 	f->line = line > 0 ? (unsigned)line : 0;
 	f->path = path[0] == '/' || !comp_dir ? mem_strdup(path) : fs_join(comp_dir, path);
 	collapse(f->path);
-	f->file = short_path(f->path, comp_dir);
+	f->file = short_path(s, f->path, comp_dir);
 	if (access(f->path, R_OK) < 0) {
 		free(f->path);
 		f->path = NULL;
@@ -299,7 +331,7 @@ static const char *call_site(Dwarf_Die *cu, Dwarf_Die *die, int *ret_line)
 	return dwarf_filesrc(files, file, NULL, NULL);
 }
 
-static void resolve_at(struct symbol_file *f, const char *name, uint64_t address, bool is_before, struct symbol_frames *ret)
+static void resolve_at(struct symbols *s, struct symbol_file *f, const char *name, uint64_t address, bool is_before, struct symbol_frames *ret)
 {
 	Dwarf_Addr bias = 0;
 	Dwarf_Die *cu = dwfl_module_addrdie(f->mod, address, &bias), *scopes = NULL;
@@ -327,11 +359,11 @@ static void resolve_at(struct symbol_file *f, const char *name, uint64_t address
 		}
 		if (tag != DW_TAG_inlined_subroutine)
 			continue;
-		add_frame(ret, dwarf_diename(&scopes[i]), path, line, comp_dir, true);
+		add_frame(s, ret, dwarf_diename(&scopes[i]), path, line, comp_dir, true);
 		path = call_site(cu, &scopes[i], &line);
 	}
 	free(scopes);
-	add_frame(ret, name, path, line, comp_dir, false);
+	add_frame(s, ret, name, path, line, comp_dir, false);
 }
 
 enum symbols_result symbols_resolve(struct symbols *s, const char *module, const char *name, uint64_t offset, uint64_t size,
@@ -350,7 +382,7 @@ enum symbols_result symbols_resolve(struct symbols *s, const char *module, const
 			open_file(f);
 		sym = f->has_debug ? find_symbol(f, name, size) : NULL;
 		if (sym)
-			resolve_at(f, name, sym->address + offset - (is_return ? 1 : 0), is_return && !offset, ret);
+			resolve_at(s, f, name, sym->address + offset - (is_return ? 1 : 0), is_return && !offset, ret);
 		if (ret->n)
 			return SYMBOLS_FOUND;
 		if (f->has_debug)

@@ -395,6 +395,23 @@ static void test_cut_log(void **state)
 	analyser_free(a);
 }
 
+static void test_source_lines_say_the_place(void **state)
+{
+	static const char text[] = "RIP: 0010:crashme_null+0x12/0x20 [crashme]  (inner at a.h:3, in crashme_null at crashme.c:44) | *p = 1; // x.c:1\n";
+	struct analyser *a = read_log(null_deref, 100);
+	const struct finding *f = analyser_finding(a, 0);
+	size_t context = f->context_bytes;
+
+	(void)state;
+	assert_string_equal(f->file, "");
+	analyser_set_report(a, f->id, text, sizeof(text) - 1);
+	assert_string_equal(f->file, "a.h");
+	assert_int_equal(f->line, 3);
+	assert_int_equal(f->context_bytes, context);
+	assert_string_equal(f->excerpt.p + context, text);
+	analyser_free(a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -414,6 +431,7 @@ int main(void)
 		cmocka_unit_test(test_only_stamped),
 		cmocka_unit_test(test_interleaved_callers),
 		cmocka_unit_test(test_cut_log),
+		cmocka_unit_test(test_source_lines_say_the_place),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

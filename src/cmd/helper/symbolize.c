@@ -184,7 +184,7 @@ static void print_missing(const struct symbolize *z, const struct places *p)
 		const struct symbolize_count *c = &z->counts[i];
 		const char *what = *c->module ? c->module : "the kernel", *file = symbols_file(z->symbols, c->module);
 
-		if (c->n_other_build)
+		if (c->n_other_build > c->n_found)
 			fprintf(to, "%s'%s' is another build of %s than the one in the log\n", before, file ? file : "?", what);
 		if (!(c->n_no_file + c->n_no_debug))
 			continue;
