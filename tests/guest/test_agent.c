@@ -356,7 +356,7 @@ static void terminal_has_size_and_job_control(void)
 	job_begin(a, &j, 1,
 		  &(struct wire_start){ .argv = ARGV("sh", "-c",
 						     "trap 'stty size' WINCH; stty size; test -t 0 && test -t 2 && echo tty; "
-						     "read x; echo got $x; sleep 100; echo unreachable"),
+						     "read x; echo got $x; exec cat"),
 					.flags = WIRE_START_TTY,
 					.env = ARGV("TERM=vt100"),
 					.rows = 31,
@@ -366,10 +366,12 @@ static void terminal_has_size_and_job_control(void)
 	type("\n");
 	until_output_has(&j, "50 132");
 	until_output_has(&j, "got");
+	/* A shell has moments in which it swallows a Ctrl-C; a cat that answers has none. */
+	type("meow\n");
+	until_output_has(&j, "meow\r\nmeow\r\n");
 	type("\x03");
 	job_finish(a, &j);
 	check(j.how == WIRE_SIGNALLED && j.value == SIGINT, "how %u value %u: %s", j.how, j.value, j.out);
-	check(!strstr((char *)j.out, "unreachable"), "Ctrl-C did not reach it: %s", j.out);
 	agent_stop(a);
 }
 
@@ -385,8 +387,9 @@ static void terminal_signals_go_to_the_foreground(void)
 	until_output_has(&j, "waiting");
 	SEND(a, signal, 1, .signo = SIGTERM);
 	until_output_has(&j, "termed");
-	type("sleep 50\n");
-	usleep(200000);
+	type("cat\n");
+	type("meow\n");
+	until_output_has(&j, "meow\r\nmeow\r\n");
 	type("\x1a"); /* Ctrl-Z */
 	until_output_has(&j, "Stopped");
 	type("kill %1; exit 3\n");
@@ -426,9 +429,8 @@ static void signals_reach_the_process_group(void)
 	struct job j = { 0 };
 
 	agent_start(a);
-	job_begin(a, &j, 1, SH("sh -c 'trap \"echo inner\" TERM; echo up; sleep 100 & wait' & trap 'wait; echo outer; exit 6' TERM; wait"));
+	job_begin(a, &j, 1, SH("trap 'wait; echo outer; exit 6' TERM; sh -c 'trap \"echo inner\" TERM; echo up; sleep 100 & wait' & wait"));
 	until_output_has(&j, "up");
-	usleep(50000);
 	SEND(a, signal, 1, .signo = SIGTERM);
 	job_finish(a, &j);
 	check(strstr((char *)j.out, "inner") && strstr((char *)j.out, "outer") && j.value == 6, "status %u, got '%s'", j.value, j.out);
