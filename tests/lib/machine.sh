@@ -30,6 +30,15 @@ wait_for() {
 	done
 }
 
+# A kernel that has what these profiles need: the default one, else the distribution's, which has everything as modules.
+need_kernel_for() {
+	quiz --dry-run -p "$1" true >/dev/null 2>"$scratch/why" && return
+	grep -q 'needs CONFIG_' "$scratch/why" || return
+	quiz kernel fetch debian >/dev/null 2>&1
+	QUIZ_KERNEL=$(quiz kernel list | awk '/ debian / { sub(/^\*/, ""); print $1; exit }')
+	export QUIZ_KERNEL
+}
+
 # Sockets and disks of our machines lie in folders of this test, which tells its QEMUs from all others.
 qemus() {
 	for machine_pid in $(pgrep -f "qemu-system.*$scratch" 2>/dev/null); do
