@@ -128,7 +128,7 @@ is "built once" "$(wc -l <"$XDG_CACHE_HOME/quiz/sources/made/count")" 1
 holds "its build folder is gone" test -z "$(find "$XDG_CACHE_HOME/quiz/build" -maxdepth 1 -name "$(cat one)-*" -type d)"
 
 echo 61 >"$XDG_CACHE_HOME/quiz/sources/made/slow"
-quiz kernel build --git toy -q --name late >late 2>late.err &
+quiz kernel build --git toy -q --name late >late.id 2>late.err &
 late=$!
 tries=0
 until [ "$(wc -l <"$XDG_CACHE_HOME/quiz/sources/made/count")" -gt 1 ] || [ $tries -gt 300 ]; do
