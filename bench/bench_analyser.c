@@ -14,7 +14,7 @@
 #include "sys/fs.h"
 
 #define TOTAL_BYTES (256u << 20)
-#define CHUNK 16384
+#define CHUNK	    16384
 
 static double seconds(void)
 {
@@ -43,8 +43,9 @@ static void run(const char *name, const char *path, size_t total)
 			analyser_console(a, big.p + at, big.len - at < CHUNK ? big.len - at : CHUNK, 0);
 	analyser_finish(a, 0);
 	end = seconds();
-	printf("%-8s %7.0f MB/s  (%llu lines, %.0f ns a line, %zu findings)\n", name, (double)total / 1e6 / (end - start),
-	       (unsigned long long)analyser_n_lines(a), (end - start) * 1e9 / (double)analyser_n_lines(a), analyser_n_findings(a));
+	printf("%-8s %7.0f MB/s  (%llu lines, %.0f ns a line, %zu findings)\n", name,
+	       (double)total / 1e6 / (end - start), (unsigned long long)analyser_n_lines(a),
+	       (end - start) * 1e9 / (double)analyser_n_lines(a), analyser_n_findings(a));
 	str_clear(&log);
 	str_clear(&big);
 	analyser_free(a);

@@ -33,13 +33,13 @@
 #include "run/finding_set.h"
 #include "run/kernel_counters.h"
 
-#define LINE_MAX_BYTES 2048 /* the kernel's own limit is about 1000 */
-#define OPEN_MAX 4	    /* reports open at once in a lane */
-#define CONTEXT_LINES 6
-#define CONTEXT_BYTES 240   /* of each */
-#define STAMPED_ENOUGH 4    /* stamped lines after which a lane's other lines are not the kernel's */
-#define CUT_HERE_LINES 4    /* a WARN's text comes within these after "cut here" */
-#define TWIN_WINDOW_MS 15000 /* the other lane's copy without a time stamp comes within this */
+#define LINE_MAX_BYTES	2048 /* the kernel's own limit is about 1000 */
+#define OPEN_MAX	4    /* reports open at once in a lane */
+#define CONTEXT_LINES	6
+#define CONTEXT_BYTES	240    /* of each */
+#define STAMPED_ENOUGH	4      /* stamped lines after which a lane's other lines are not the kernel's */
+#define CUT_HERE_LINES	4      /* a WARN's text comes within these after "cut here" */
+#define TWIN_WINDOW_MS	15000  /* the other lane's copy without a time stamp comes within this */
 #define STALL_MEMORY_MS 300000 /* stalls and blocked tasks that go on are reported again and again */
 
 enum lane_id {
@@ -52,11 +52,11 @@ struct lane {
 	enum finding_source source;
 	uint64_t n_lines;
 	unsigned n_stamped;
-	bool has_banner;   /* "Linux version" was seen */
-	bool is_orderly;   /* a reboot was announced */
+	bool has_banner; /* "Linux version" was seen */
+	bool is_orderly; /* a reboot was announced */
 	char partial[LINE_MAX_BYTES];
 	size_t n_partial;
-	bool is_overlong;  /* the rest of the line is thrown away */
+	bool is_overlong; /* the rest of the line is thrown away */
 
 	struct report open[OPEN_MAX];
 	unsigned n_open;
@@ -66,7 +66,7 @@ struct lane {
 	uint16_t context_len[CONTEXT_LINES];
 	unsigned context_next;
 
-	unsigned cut_here;  /* lines left in which the text of a WARN may come */
+	unsigned cut_here; /* lines left in which the text of a WARN may come */
 	char message[FINDING_TITLE_MAX];
 };
 
@@ -185,8 +185,8 @@ static void context_into(struct lane *lane, struct report *r)
 	r->finding->context_bytes = r->finding->excerpt.len;
 }
 
-static void report_begin(struct analyser *a, struct lane *lane, const struct crash_pattern *row, const struct log_line *l,
-			 const char *raw, size_t raw_len)
+static void report_begin(struct analyser *a, struct lane *lane, const struct crash_pattern *row,
+			 const struct log_line *l, const char *raw, size_t raw_len)
 {
 	struct finding *f = mem_alloc(sizeof(*f)), *twin;
 	struct report *r;
@@ -217,8 +217,8 @@ static void report_begin(struct analyser *a, struct lane *lane, const struct cra
 }
 
 /* One line that is a finding by itself, beside whatever report is open. */
-static void single_line(struct analyser *a, struct lane *lane, const struct crash_pattern *row, const struct log_line *l,
-			const char *raw, size_t raw_len)
+static void single_line(struct analyser *a, struct lane *lane, const struct crash_pattern *row,
+			const struct log_line *l, const char *raw, size_t raw_len)
 {
 	unsigned n = lane->n_open;
 
@@ -234,8 +234,9 @@ static void single_line(struct analyser *a, struct lane *lane, const struct cras
 
 static void banner(struct analyser *a, struct lane *lane, const char *raw, size_t raw_len)
 {
-	static const struct crash_pattern reboot = { "", NULL, FINDING_CLASS_PANIC, FINDING_CRASH, 9, CRASH_SINGLE | CRASH_NO_FUNCTION,
-						     "unexpected reboot" };
+	static const struct crash_pattern reboot = {
+		"", NULL, FINDING_CLASS_PANIC, FINDING_CRASH, 9, CRASH_SINGLE | CRASH_NO_FUNCTION, "unexpected reboot"
+	};
 	struct log_line l = { .text = "unexpected reboot", .len = 17 };
 	bool is_unexpected = lane->has_banner && !lane->is_orderly && !a->has_panic && !a->reboot_wanted;
 
@@ -268,7 +269,8 @@ static void watch_cut_here(struct lane *lane, const struct log_line *l)
 	} else if (lane->cut_here) {
 		lane->cut_here--;
 		if (!lane->message[0] && l->len)
-			snprintf(lane->message, sizeof(lane->message), "%.*s", (int)(l->len < 120 ? l->len : 120), l->text);
+			snprintf(lane->message, sizeof(lane->message), "%.*s", (int)(l->len < 120 ? l->len : 120),
+				 l->text);
 	}
 }
 
@@ -280,13 +282,15 @@ static int slot_for(const struct lane *lane, const struct log_line *l)
 	return -1;
 }
 
-static void line_in_report(struct analyser *a, struct lane *lane, int slot, const struct log_line *l, const char *raw, size_t raw_len)
+static void line_in_report(struct analyser *a, struct lane *lane, int slot, const struct log_line *l, const char *raw,
+			   size_t raw_len)
 {
 	struct report *r = &lane->open[slot];
 	enum report_step step;
 
 	/* The next report's first line of decoration. */
-	if (r->finding->n_stack_lines && l->len >= 26 && l->text[0] == '-' && memmem(l->text, l->len, "[ cut here ]", 12)) {
+	if (r->finding->n_stack_lines && l->len >= 26 && l->text[0] == '-' &&
+	    memmem(l->text, l->len, "[ cut here ]", 12)) {
 		report_close(a, lane, (unsigned)slot);
 		return;
 	}
@@ -303,8 +307,8 @@ static void line_in_report(struct analyser *a, struct lane *lane, int slot, cons
 		context_push(lane, raw, raw_len);
 }
 
-static void line_with_row(struct analyser *a, struct lane *lane, const struct crash_pattern *row, const struct log_line *l,
-			  const char *raw, size_t raw_len)
+static void line_with_row(struct analyser *a, struct lane *lane, const struct crash_pattern *row,
+			  const struct log_line *l, const char *raw, size_t raw_len)
 {
 	int slot = slot_for(lane, l);
 
@@ -424,7 +428,8 @@ static size_t unescape(char *text, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		unsigned v;
 
-		if (text[i] == '\\' && i + 3 < n && text[i + 1] == 'x' && sscanf(text + i + 2, "%2x", &v) == 1 && (v == '\n' || v == '\\' || v == '\t')) {
+		if (text[i] == '\\' && i + 3 < n && text[i + 1] == 'x' && sscanf(text + i + 2, "%2x", &v) == 1 &&
+		    (v == '\n' || v == '\\' || v == '\t')) {
 			text[o++] = (char)v;
 			i += 3;
 		} else {
@@ -434,7 +439,8 @@ static size_t unescape(char *text, size_t n)
 	return o;
 }
 
-void analyser_kmsg(struct analyser *a, uint64_t seq, unsigned level, uint64_t time_us, const char *text, uint64_t now_ms)
+void analyser_kmsg(struct analyser *a, uint64_t seq, unsigned level, uint64_t time_us, const char *text,
+		   uint64_t now_ms)
 {
 	struct lane *lane = &a->lanes[LANE_KMSG];
 	struct log_line l = { .is_stamped = true, .has_time = true, .time_us = time_us };
@@ -464,8 +470,8 @@ void analyser_kmsg(struct analyser *a, uint64_t seq, unsigned level, uint64_t ti
 /* --- events */
 
 /* A finding that no log line tells. */
-static void add_plain(struct analyser *a, enum finding_source source, enum finding_class class, enum finding_severity severity,
-		      const char *title, const char *text)
+static void add_plain(struct analyser *a, enum finding_source source, enum finding_class class,
+		      enum finding_severity severity, const char *title, const char *text)
 {
 	struct finding *f = mem_alloc(sizeof(*f));
 
@@ -498,11 +504,14 @@ void analyser_vmm(struct analyser *a, enum vmm_event ev, const char *text, uint6
 			a->panic_ms = now_ms;
 		break;
 	case VMM_EVENT_RESET:
-		if (!a->reboot_wanted && !a->has_panic && !a->lanes[LANE_CONSOLE].is_orderly && !a->lanes[LANE_KMSG].is_orderly)
-			add_plain(a, FINDING_FROM_VMM, FINDING_CLASS_PANIC, FINDING_CRASH, "unexpected reset of the machine", text);
+		if (!a->reboot_wanted && !a->has_panic && !a->lanes[LANE_CONSOLE].is_orderly &&
+		    !a->lanes[LANE_KMSG].is_orderly)
+			add_plain(a, FINDING_FROM_VMM, FINDING_CLASS_PANIC, FINDING_CRASH,
+				  "unexpected reset of the machine", text);
 		break;
 	case VMM_EVENT_IO_ERROR:
-		add_plain(a, FINDING_FROM_VMM, FINDING_CLASS_INFO, FINDING_NOTICE, "a disk's file on the host failed", text);
+		add_plain(a, FINDING_FROM_VMM, FINDING_CLASS_INFO, FINDING_NOTICE, "a disk's file on the host failed",
+			  text);
 		break;
 	case VMM_EVENT_PORT_CLOSED:
 	case VMM_EVENT_RUNNING:
@@ -541,7 +550,8 @@ static void compare_counters(struct analyser *a)
 
 	while ((rule = kernel_counters_next(&a->counters, &pos)))
 		if (!finding_set_has(&a->set, rule->explained_by))
-			add_plain(a, FINDING_FROM_AGENT, rule->class, finding_class_table[rule->class].severity, rule->title, NULL);
+			add_plain(a, FINDING_FROM_AGENT, rule->class, finding_class_table[rule->class].severity,
+				  rule->title, NULL);
 }
 
 int analyser_tick(struct analyser *a, uint64_t now_ms)
@@ -580,7 +590,8 @@ void analyser_finish(struct analyser *a, uint64_t now_ms)
 		while (a->lanes[i].n_open)
 			report_close(a, &a->lanes[i], 0);
 	if (a->vmm_panicked && !finding_set_has(&a->set, 1u << FINDING_CLASS_PANIC | 1u << FINDING_CLASS_BOOT_FAILURE))
-		add_plain(a, FINDING_FROM_VMM, FINDING_CLASS_PANIC, FINDING_CRASH, "the guest said that it panicked, without a word on the console", NULL);
+		add_plain(a, FINDING_FROM_VMM, FINDING_CLASS_PANIC, FINDING_CRASH,
+			  "the guest said that it panicked, without a word on the console", NULL);
 	compare_counters(a);
 }
 
@@ -611,7 +622,8 @@ static void take_place(struct finding *f, const char *text, size_t n)
 
 		nl = memchr(text, '\n', (size_t)(end - text));
 		nl = nl ? nl : end - 1;
-		if (log_symbol_find(text, (size_t)(nl - text), &sym) && strcmp(sym.name, f->function) == 0 && sym.end < nl)
+		if (log_symbol_find(text, (size_t)(nl - text), &sym) && strcmp(sym.name, f->function) == 0 &&
+		    sym.end < nl)
 			log_source_find(sym.end, (size_t)(nl - sym.end), f->file, sizeof(f->file), &f->line);
 	}
 }

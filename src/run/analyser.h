@@ -35,11 +35,11 @@ struct analyser;
 struct known_issues; /* run/known_issues.h */
 
 struct analyser_options {
-	const char *const *allow; /* NULL-terminated patterns (finding_matches), copied; or NULL */
+	const char *const *allow;	  /* NULL-terminated patterns (finding_matches), copied; or NULL */
 	const struct known_issues *known; /* copied; or NULL */
-	bool only_stamped;	  /* console lines without the kernel's time stamp are somebody else's (printk.time=1) */
-	uint64_t settle_ms;	  /* a report without end marker is over after this much silence; 0: 2000 */
-	uint32_t max_findings;	  /* distinct ones kept; 0: 64 */
+	bool only_stamped;     /* console lines without the kernel's time stamp are somebody else's (printk.time=1) */
+	uint64_t settle_ms;    /* a report without end marker is over after this much silence; 0: 2000 */
+	uint32_t max_findings; /* distinct ones kept; 0: 64 */
 };
 
 struct analyser *analyser_new(const struct analyser_options *opt); /* opt may be NULL */
@@ -50,7 +50,8 @@ DEFINE_CLEANUP(struct analyser *, analyser_free)
 void analyser_console(struct analyser *a, const void *mem, size_t n, uint64_t now_ms);
 
 /* One record of /dev/kmsg: see WIRE_FIELDS_KMSG. level 0..7, time_us the kernel's clock. */
-void analyser_kmsg(struct analyser *a, uint64_t seq, unsigned level, uint64_t time_us, const char *text, uint64_t now_ms);
+void analyser_kmsg(struct analyser *a, uint64_t seq, unsigned level, uint64_t time_us, const char *text,
+		   uint64_t now_ms);
 
 /* PANICKED without any text on the console and an unexpected RESET are findings of their own. */
 void analyser_vmm(struct analyser *a, enum vmm_event ev, const char *text, uint64_t now_ms);
@@ -78,7 +79,8 @@ void analyser_finish(struct analyser *a, uint64_t now_ms);
 /* Findings in order of appearance. Equal ones are counted in one. */
 size_t analyser_n_findings(const struct analyser *a);
 const struct finding *analyser_finding(const struct analyser *a, size_t i);
-const struct finding *analyser_by_id(const struct analyser *a, uint32_t id); /* NULL: no such (merged into an equal one) */
+const struct finding *analyser_by_id(const struct analyser *a,
+				     uint32_t id); /* NULL: no such (merged into an equal one) */
 /* Changes whenever a finding appears, changes or goes: cheap to poll after feeding. */
 uint64_t analyser_generation(const struct analyser *a);
 /* How many reports there were that were not kept (too many distinct ones). */

@@ -16,10 +16,10 @@
 struct log_line {
 	const char *text; /* the kernel's own words, borrowed from the line */
 	size_t len;
-	bool is_stamped;  /* something in front of it says: the kernel speaks */
+	bool is_stamped; /* something in front of it says: the kernel speaks */
 	bool has_time;
 	uint64_t time_us;
-	char caller[16];  /* "T123", "C1", or "" */
+	char caller[16]; /* "T123", "C1", or "" */
 };
 
 /* Takes the prefixes off. is_first: the log may begin in the middle of a line. */
@@ -41,7 +41,8 @@ bool log_symbol_find(const char *text, size_t n, struct log_symbol *ret);
 /* The first FILE:LINE of a text (a source file by its suffix). False: none. */
 bool log_source_find(const char *text, size_t n, char *file, size_t file_size, uint32_t *ret_line);
 
-/* A register line that says where it happened (RIP, pc, NIP, epc, PSW): the address itself, not where a call returns to. */
+/* A register line that says where it happened (RIP, pc, NIP, epc, PSW): the address itself, not where a call returns
+ * to. */
 bool log_line_is_program_counter(const char *text, size_t n);
 
 /* Is this function a part of the machinery of reporting, trapping or sleeping, so that the culprit is its caller? */

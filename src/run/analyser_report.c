@@ -17,11 +17,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HEAD_LINES_MAX 40     /* after so many lines a first line begins another report */
+#define HEAD_LINES_MAX	 40 /* after so many lines a first line begins another report */
 #define REPORT_LINES_MAX 600
-#define FOREIGN_MAX 6	      /* strange lines in a row that end a report with a stack */
-#define FOREIGN_HEAD_MAX 12   /* the same before the stack: prose, as lockdep's */
-#define GAP_US 3000000	      /* a report is printed in one go; slow consoles need some time for it */
+#define FOREIGN_MAX	 6	 /* strange lines in a row that end a report with a stack */
+#define FOREIGN_HEAD_MAX 12	 /* the same before the stack: prose, as lockdep's */
+#define GAP_US		 3000000 /* a report is printed in one go; slow consoles need some time for it */
 
 static bool starts(const char *text, size_t n, const char *prefix)
 {
@@ -178,7 +178,8 @@ static void parse_head(struct report *r, const struct log_line *l)
 	parse_task(f, r->head);
 }
 
-void report_open(struct report *r, struct finding *f, const struct crash_pattern *row, const struct log_line *l, const char *message)
+void report_open(struct report *r, struct finding *f, const struct crash_pattern *row, const struct log_line *l,
+		 const char *message)
 {
 	memset(r, 0, sizeof(*r));
 	r->finding = f;
@@ -229,8 +230,9 @@ bool report_absorbs(const struct report *r, const struct crash_pattern *row, con
 	if (r->has_time && l->has_time && l->time_us > r->last_time_us + GAP_US)
 		return false;
 	/* A WARN follows only what is the text of a WARN. */
-	if (row->class == FINDING_CLASS_WARN && r->row->class != FINDING_CLASS_BUG && r->row->class != FINDING_CLASS_LOCKING &&
-	    r->row->class != FINDING_CLASS_LEAK && r->row->class != FINDING_CLASS_WARN)
+	if (row->class == FINDING_CLASS_WARN && r->row->class != FINDING_CLASS_BUG &&
+	    r->row->class != FINDING_CLASS_LOCKING && r->row->class != FINDING_CLASS_LEAK &&
+	    r->row->class != FINDING_CLASS_WARN)
 		return false;
 	return r->phase == REPORT_HEAD;
 }
@@ -254,16 +256,17 @@ void report_excerpt(struct report *r, const char *raw, size_t raw_len, uint64_t 
 /* Where a stack begins, in the words of the architectures. */
 static bool is_stack_title(const char *text, size_t n)
 {
-	return starts(text, n, "Call Trace:") || starts(text, n, "Call trace:") || starts(text, n, "Backtrace:") || starts(text, n, "stack backtrace:") ||
-	       starts(text, n, " backtrace");
+	return starts(text, n, "Call Trace:") || starts(text, n, "Call trace:") || starts(text, n, "Backtrace:") ||
+	       starts(text, n, "stack backtrace:") || starts(text, n, " backtrace");
 }
 
 /* Titles of stacks that are not where it happened. */
 static bool is_other_stack(const char *text, size_t n)
 {
-	return starts(text, n, "Allocated by") || starts(text, n, "Freed by") || starts(text, n, "Last potentially related") ||
-	       starts(text, n, "Allocated in ") || starts(text, n, "Freed in ") || starts(text, n, "Modules linked in:") ||
-	       starts(text, n, "Uninit was") || starts(text, n, "INFO: Allocated in");
+	return starts(text, n, "Allocated by") || starts(text, n, "Freed by") ||
+	       starts(text, n, "Last potentially related") || starts(text, n, "Allocated in ") ||
+	       starts(text, n, "Freed in ") || starts(text, n, "Modules linked in:") || starts(text, n, "Uninit was") ||
+	       starts(text, n, "INFO: Allocated in");
 }
 
 static void collect(struct report *r, const char *text, size_t n)
@@ -289,12 +292,15 @@ static void collect(struct report *r, const char *text, size_t n)
 	}
 	if (!log_symbol_find(text, n, &sym))
 		return;
-	if (starts(text, n, "lr : ") || starts(text, n, "LR [") || starts(text, n, "LR is at") || starts(text, n, " ra : "))
+	if (starts(text, n, "lr : ") || starts(text, n, "LR [") || starts(text, n, "LR is at") ||
+	    starts(text, n, " ra : "))
 		return; /* where it would have returned to: often a leftover */
 	if (!log_line_is_program_counter(text, n) && r->phase != REPORT_HEAD)
 		r->finding->n_stack_lines++;
-	/* Where a call that never returns would return to is the next function's first byte; so is the PSW after BUG(). */
-	if (r->phase != REPORT_TAIL && (sym.offset || (log_line_is_program_counter(text, n) && !starts(text, n, "Krnl PSW"))))
+	/* Where a call that never returns would return to is the next function's first byte; so is the PSW after BUG().
+	 */
+	if (r->phase != REPORT_TAIL &&
+	    (sym.offset || (log_line_is_program_counter(text, n) && !starts(text, n, "Krnl PSW"))))
 		add_function(r, &sym);
 }
 
@@ -306,11 +312,13 @@ static bool is_end(const struct report *r, const char *text, size_t n)
 	if (starts(text, n, "======") && r->n_lines > 2 && r->finding->class == FINDING_CLASS_SANITIZER)
 		return true;
 	if (starts(text, n, " </TASK>"))
-		return r->row->class == FINDING_CLASS_HANG || r->row->class == FINDING_CLASS_LOCKING || r->row->class == FINDING_CLASS_RCU;
+		return r->row->class == FINDING_CLASS_HANG || r->row->class == FINDING_CLASS_LOCKING ||
+		       r->row->class == FINDING_CLASS_RCU;
 	return false;
 }
 
-enum report_step report_body(struct report *r, const struct log_line *l, const char *raw, size_t raw_len, uint64_t line_no)
+enum report_step report_body(struct report *r, const struct log_line *l, const char *raw, size_t raw_len,
+			     uint64_t line_no)
 {
 	bool is_body;
 
@@ -318,7 +326,8 @@ enum report_step report_body(struct report *r, const struct log_line *l, const c
 	if (r->has_time && l->has_time && l->time_us > r->last_time_us + GAP_US)
 		return REPORT_ENDED_BEFORE;
 	/* The row of '=' over the next report. */
-	if (starts(l->text, l->len, "======") && r->finding->class != FINDING_CLASS_SANITIZER && r->finding->n_stack_lines)
+	if (starts(l->text, l->len, "======") && r->finding->class != FINDING_CLASS_SANITIZER &&
+	    r->finding->n_stack_lines)
 		return REPORT_ENDED_BEFORE;
 	if (++r->n_lines > REPORT_LINES_MAX)
 		return REPORT_ENDED_BEFORE;
@@ -343,7 +352,8 @@ static void strip_offsets(char *text)
 	while ((p = strstr(p, "+0x"))) {
 		char *end = p + 3;
 
-		while (isxdigit((unsigned char)*end) || (*end == '/' && end[1] == '0') || (*end == 'x' && end[-1] == '0'))
+		while (isxdigit((unsigned char)*end) || (*end == '/' && end[1] == '0') ||
+		       (*end == 'x' && end[-1] == '0'))
 			end++;
 		memmove(p, end, strlen(end) + 1);
 	}

@@ -18,27 +18,28 @@ enum report_phase {
 };
 
 struct report {
-	struct finding *finding; /* owned by whoever opened it */
-	uint32_t twin_id;	 /* the finding that the other channel already has of this, or 0 */
+	struct finding *finding;	 /* owned by whoever opened it */
+	uint32_t twin_id;		 /* the finding that the other channel already has of this, or 0 */
 	const struct crash_pattern *row; /* that names it */
 	enum report_phase phase;
-	uint32_t n_lines;	 /* since the first line */
-	uint32_t n_foreign;	 /* lines in a row that do not look like it */
-	size_t committed_bytes;	 /* excerpt up to the last line that did */
+	uint32_t n_lines;	/* since the first line */
+	uint32_t n_foreign;	/* lines in a row that do not look like it */
+	size_t committed_bytes; /* excerpt up to the last line that did */
 	char caller[16];
 	uint64_t last_time_us;
 	bool has_time;
-	uint64_t last_ms;	 /* caller's clock at the last line */
+	uint64_t last_ms; /* caller's clock at the last line */
 	uint64_t first_ms;
 	struct log_symbol guesses[FINDING_FRAMES_MAX]; /* "? func": what a stack without sure callers is named by */
 	uint32_t n_guesses;
-	bool has_message;	 /* message[] says more: the text of a WARN() */
+	bool has_message; /* message[] says more: the text of a WARN() */
 	char message[FINDING_TITLE_MAX];
 	char head[FINDING_TITLE_MAX]; /* the first line that names it */
 };
 
 /* Opens a report with its first line; message: the text under "cut here", or NULL. */
-void report_open(struct report *r, struct finding *f, const struct crash_pattern *row, const struct log_line *l, const char *message);
+void report_open(struct report *r, struct finding *f, const struct crash_pattern *row, const struct log_line *l,
+		 const char *message);
 
 /* A further first line of the same report: may name it better. */
 void report_head(struct report *r, const struct crash_pattern *row, const struct log_line *l);
@@ -48,14 +49,16 @@ bool report_absorbs(const struct report *r, const struct crash_pattern *row, con
 
 enum report_step {
 	REPORT_GOES_ON,
-	REPORT_ENDED,	      /* the line was its last */
-	REPORT_ENDED_BEFORE,  /* the line is not part of it any more */
+	REPORT_ENDED,	     /* the line was its last */
+	REPORT_ENDED_BEFORE, /* the line is not part of it any more */
 };
 
 /* The next line, not a first line of anything. raw: as it came, for the excerpt. */
-enum report_step report_body(struct report *r, const struct log_line *l, const char *raw, size_t raw_len, uint64_t line_no);
+enum report_step report_body(struct report *r, const struct log_line *l, const char *raw, size_t raw_len,
+			     uint64_t line_no);
 
-/* Adds a raw line to the excerpt, within its bound. is_sure: it belongs to the report (else it may be cut off again). */
+/* Adds a raw line to the excerpt, within its bound. is_sure: it belongs to the report (else it may be cut off again).
+ */
 void report_excerpt(struct report *r, const char *raw, size_t raw_len, uint64_t line_no, bool is_sure);
 
 /* Puts title, function and fingerprint together from what is known so far. */

@@ -11,7 +11,7 @@
 #include "sys/proc.h"
 
 #define FINDINGS_MAX 3
-#define NOTE "note: " /* lines of the helper's output that begin with it (--notes) */
+#define NOTE	     "note: " /* lines of the helper's output that begin with it (--notes) */
 
 static int write_all(int fd, const char *p, size_t n)
 {
@@ -28,7 +28,8 @@ static int write_all(int fd, const char *p, size_t n)
 	return lseek(fd, 0, SEEK_SET) < 0 ? -1 : 0;
 }
 
-static int run_helper(const struct paths *paths, const char *kernel_id, const char *text, size_t n, struct str *ret, struct error *err)
+static int run_helper(const struct paths *paths, const char *kernel_id, const char *text, size_t n, struct str *ret,
+		      struct error *err)
 {
 	_cleanup_close_ int fd = memfd_create("excerpt", MFD_CLOEXEC);
 	_cleanup_free_ char *helper = fs_join(paths->libexec, "quiz-symbols");
@@ -63,8 +64,8 @@ static void take_notes(struct str *text, struct str *notes)
 	*text = rest;
 }
 
-void annotate_findings(const struct paths *paths, const char *kernel_id, struct analyser *a, const struct verdict_result *v,
-		       struct str *notes)
+void annotate_findings(const struct paths *paths, const char *kernel_id, struct analyser *a,
+		       const struct verdict_result *v, struct str *notes)
 {
 	size_t n_done = 0;
 
@@ -76,7 +77,8 @@ void annotate_findings(const struct paths *paths, const char *kernel_id, struct 
 		if ((f != v->headline && f->cause_id != v->headline->id) || f->excerpt.len <= f->context_bytes)
 			continue;
 		n_done++;
-		if (run_helper(paths, kernel_id, f->excerpt.p + f->context_bytes, f->excerpt.len - f->context_bytes, &text, &err) < 0) {
+		if (run_helper(paths, kernel_id, f->excerpt.p + f->context_bytes, f->excerpt.len - f->context_bytes,
+			       &text, &err) < 0) {
 			if (notes)
 				str_addf(notes, "no source lines: %s\n", err.text);
 			return;

@@ -18,5 +18,5 @@
  * information for ..."), lines with newline. A failing helper is no failure of the
  * run: the excerpts stay as they are, and a note says why.
  */
-void annotate_findings(const struct paths *paths, const char *kernel_id, struct analyser *a, const struct verdict_result *v,
-		       struct str *notes);
+void annotate_findings(const struct paths *paths, const char *kernel_id, struct analyser *a,
+		       const struct verdict_result *v, struct str *notes);

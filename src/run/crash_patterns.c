@@ -13,30 +13,30 @@
 
 #include <string.h>
 
-#define PANIC FINDING_CLASS_PANIC, FINDING_CRASH
-#define OOPS FINDING_CLASS_OOPS, FINDING_CRASH
-#define BUG FINDING_CLASS_BUG, FINDING_CRASH
-#define SANITIZER FINDING_CLASS_SANITIZER, FINDING_CRASH
+#define PANIC	       FINDING_CLASS_PANIC, FINDING_CRASH
+#define OOPS	       FINDING_CLASS_OOPS, FINDING_CRASH
+#define BUG	       FINDING_CLASS_BUG, FINDING_CRASH
+#define SANITIZER      FINDING_CLASS_SANITIZER, FINDING_CRASH
 #define SOFT_SANITIZER FINDING_CLASS_SANITIZER, FINDING_WARN
-#define LOCKING FINDING_CLASS_LOCKING, FINDING_WARN
-#define RCU FINDING_CLASS_RCU, FINDING_WARN
-#define HANG FINDING_CLASS_HANG, FINDING_STALL
-#define STALL FINDING_CLASS_STALL, FINDING_STALL
-#define WARN FINDING_CLASS_WARN, FINDING_WARN
-#define LEAK FINDING_CLASS_LEAK, FINDING_WARN
-#define ZFS_PANIC FINDING_CLASS_ZFS_PANIC, FINDING_CRASH
-#define SUSPEND FINDING_CLASS_ZFS_SUSPEND, FINDING_NOTICE
-#define OOM FINDING_CLASS_OOM, FINDING_NOTICE
-#define BOOT FINDING_CLASS_BOOT_FAILURE, FINDING_BOOT
-#define MISMATCH FINDING_CLASS_MODULE_MISMATCH, FINDING_NOTICE
-#define INFO FINDING_CLASS_INFO, FINDING_INFO
-#define NOTICE FINDING_CLASS_INFO, FINDING_NOTICE
+#define LOCKING	       FINDING_CLASS_LOCKING, FINDING_WARN
+#define RCU	       FINDING_CLASS_RCU, FINDING_WARN
+#define HANG	       FINDING_CLASS_HANG, FINDING_STALL
+#define STALL	       FINDING_CLASS_STALL, FINDING_STALL
+#define WARN	       FINDING_CLASS_WARN, FINDING_WARN
+#define LEAK	       FINDING_CLASS_LEAK, FINDING_WARN
+#define ZFS_PANIC      FINDING_CLASS_ZFS_PANIC, FINDING_CRASH
+#define SUSPEND	       FINDING_CLASS_ZFS_SUSPEND, FINDING_NOTICE
+#define OOM	       FINDING_CLASS_OOM, FINDING_NOTICE
+#define BOOT	       FINDING_CLASS_BOOT_FAILURE, FINDING_BOOT
+#define MISMATCH       FINDING_CLASS_MODULE_MISMATCH, FINDING_NOTICE
+#define INFO	       FINDING_CLASS_INFO, FINDING_INFO
+#define NOTICE	       FINDING_CLASS_INFO, FINDING_NOTICE
 
 #define KPANIC "Kernel panic - not syncing: "
-#define F CRASH_FOLLOWS
-#define LINE (CRASH_SINGLE | CRASH_NO_FUNCTION)
-#define NOFN CRASH_NO_FUNCTION
-#define SKIP INFO, 0, CRASH_HARMLESS, NULL
+#define F      CRASH_FOLLOWS
+#define LINE   (CRASH_SINGLE | CRASH_NO_FUNCTION)
+#define NOFN   CRASH_NO_FUNCTION
+#define SKIP   INFO, 0, CRASH_HARMLESS, NULL
 
 /* clang-format off */
 const struct crash_pattern crash_patterns[] = {
@@ -309,8 +309,9 @@ static const struct crash_pattern die_pattern = { "", NULL, OOPS, 1, F, NULL };
 
 static bool is_die_line(const char *text, size_t n)
 {
-	static const char *const words[] = { "exception", "fault", "error", "opcode", "operation",   "event",  "instruction",
-					     "trap",	  "Oops",  "BUG",   "check",  "misaligned", "segment" };
+	static const char *const words[] = { "exception", "fault",	 "error",  "opcode", "operation",
+					     "event",	  "instruction", "trap",   "Oops",   "BUG",
+					     "check",	  "misaligned",	 "segment" };
 	const char *hash = memchr(text, '#', n);
 	const char *end = text + n, *p;
 
@@ -358,7 +359,8 @@ const struct crash_pattern *crash_index_find(const struct crash_index *ix, const
 		row = find_at(ix, text, n, false);
 	if (!row) {
 		colon = memchr(text, ':', n < 64 ? n : 64);
-		if (colon && (size_t)(colon - text) + 8 < n && colon[1] == ' ' && ix->after_colon[(unsigned char)colon[2]])
+		if (colon && (size_t)(colon - text) + 8 < n && colon[1] == ' ' &&
+		    ix->after_colon[(unsigned char)colon[2]])
 			row = find_at(ix, colon + 2, n - (size_t)(colon + 2 - text), true);
 	}
 	if (!row && is_die_line(text, n))

@@ -92,7 +92,8 @@ json_t *finding_json(const struct finding *f)
 	return o;
 }
 
-/* A line of the excerpt that shows a caller: symbol+offset/size, and not a leftover on the stack if there are better ones. */
+/* A line of the excerpt that shows a caller: symbol+offset/size, and not a leftover on the stack if there are better
+ * ones. */
 static bool is_stack_line(const struct finding *f, const char *p, size_t n, struct log_symbol *ret)
 {
 	if (!log_symbol_find(p, n, ret))
@@ -125,8 +126,10 @@ void finding_stack_text(const struct finding *f, size_t max_stack, struct str *o
 		const char *nl = memchr(p, '\n', (size_t)(end - p));
 		size_t n = (size_t)((nl ? nl : end) - p);
 
-		/* dump_stack() is not where it happened. A place that several lines name in a row (WARNING:, RIP:, the stack's top) is shown once. */
-		if (is_stack_line(f, p, n, &sym) && (n_stack || !log_symbol_is_boilerplate(sym.name)) && (strcmp(sym.name, last.name) != 0 || sym.offset != last.offset)) {
+		/* dump_stack() is not where it happened. A place that several lines name in a row (WARNING:, RIP:, the
+		 * stack's top) is shown once. */
+		if (is_stack_line(f, p, n, &sym) && (n_stack || !log_symbol_is_boilerplate(sym.name)) &&
+		    (strcmp(sym.name, last.name) != 0 || sym.offset != last.offset)) {
 			last = sym;
 			if (n_stack++ < max_stack)
 				add_stack_line(out, p, n);

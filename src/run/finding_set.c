@@ -63,7 +63,8 @@ void finding_set_judge(struct finding_set *s, struct finding *f)
 }
 
 /* Does it follow from what was found before? The cause is the nearest earlier one that is bad enough. */
-static void find_cause(const struct finding_set *s, struct finding *f, const struct crash_pattern *row, bool is_suspended)
+static void find_cause(const struct finding_set *s, struct finding *f, const struct crash_pattern *row,
+		       bool is_suspended)
 {
 	bool is_consequence = row && (row->flags & CRASH_CONSEQUENCE);
 
@@ -151,7 +152,8 @@ void finding_set_merge(struct finding_set *s, struct finding *f)
 	}
 }
 
-struct finding *finding_set_twin(const struct finding_set *s, const struct finding *f, uint64_t now_ms, uint64_t window_ms)
+struct finding *finding_set_twin(const struct finding_set *s, const struct finding *f, uint64_t now_ms,
+				 uint64_t window_ms)
 {
 	for (size_t i = s->n; i-- > 0;) {
 		struct finding *old = s->v[i];

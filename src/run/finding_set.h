@@ -49,7 +49,8 @@ void finding_set_merge(struct finding_set *s, struct finding *f);
  * replay: same first line, and the same kernel time or, where one has none, not more than
  * window_ms ago and not through f's channel. NULL: none.
  */
-struct finding *finding_set_twin(const struct finding_set *s, const struct finding *f, uint64_t now_ms, uint64_t window_ms);
+struct finding *finding_set_twin(const struct finding_set *s, const struct finding *f, uint64_t now_ms,
+				 uint64_t window_ms);
 
 /* The content of a fuller copy moves into the finding that people know already. `from` gets the old excerpt. */
 void finding_set_take(struct finding_set *s, struct finding *f, struct finding *from);

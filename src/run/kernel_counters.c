@@ -27,7 +27,7 @@ void kernel_counters_set(struct kernel_counters *c, bool is_end, const char *nam
 	}
 }
 
-#define BIT(c) (1u << FINDING_CLASS_##c)
+#define BIT(c)	(1u << FINDING_CLASS_##c)
 #define SERIOUS (BIT(PANIC) | BIT(OOPS) | BIT(BUG) | BIT(SANITIZER) | BIT(ZFS_PANIC))
 /* Bits of "tainted": Documentation/admin-guide/tainted-kernels.rst. */
 static const struct counter_rule rules[] = {
@@ -35,11 +35,15 @@ static const struct counter_rule rules[] = {
 	{ "tainted", 7, SERIOUS, FINDING_CLASS_OOPS, "the kernel is tainted D (died): an oops that no log shows" },
 	{ "tainted", 5, SERIOUS, FINDING_CLASS_BUG, "the kernel is tainted B (bad page) without a log line" },
 	{ "tainted", 4, SERIOUS, FINDING_CLASS_OOPS, "the kernel is tainted M (machine check) without a log line" },
-	{ "warn_count", 0, SERIOUS | BIT(WARN) | BIT(LOCKING) | BIT(RCU), FINDING_CLASS_WARN, "the kernel counted a WARN that no log shows" },
-	{ "tainted", 9, SERIOUS | BIT(WARN) | BIT(LOCKING) | BIT(RCU), FINDING_CLASS_WARN, "the kernel is tainted W (WARN) without a log line" },
+	{ "warn_count", 0, SERIOUS | BIT(WARN) | BIT(LOCKING) | BIT(RCU), FINDING_CLASS_WARN,
+	  "the kernel counted a WARN that no log shows" },
+	{ "tainted", 9, SERIOUS | BIT(WARN) | BIT(LOCKING) | BIT(RCU), FINDING_CLASS_WARN,
+	  "the kernel is tainted W (WARN) without a log line" },
 	{ "tainted", 14, BIT(STALL), FINDING_CLASS_STALL, "the kernel is tainted L (soft lockup) without a log line" },
-	{ "softlockup_count", 0, BIT(STALL), FINDING_CLASS_STALL, "the kernel counted a soft lockup that no log shows" },
-	{ "hardlockup_count", 0, BIT(STALL), FINDING_CLASS_STALL, "the kernel counted a hard lockup that no log shows" },
+	{ "softlockup_count", 0, BIT(STALL), FINDING_CLASS_STALL,
+	  "the kernel counted a soft lockup that no log shows" },
+	{ "hardlockup_count", 0, BIT(STALL), FINDING_CLASS_STALL,
+	  "the kernel counted a hard lockup that no log shows" },
 	{ "rcu_stall_count", 0, BIT(STALL), FINDING_CLASS_STALL, "the kernel counted an RCU stall that no log shows" },
 };
 

@@ -28,9 +28,12 @@ int known_issues_parse(struct known_issues *ki, const char *name, const char *te
 			issue->pattern = mem_strndup(p, (size_t)(blank - p));
 			while (blank < stop && (*blank == ' ' || *blank == '\t'))
 				blank++;
-			issue->text = blank < stop ? mem_strndup(blank, (size_t)(stop - blank)) : mem_strdup("known issue");
+			issue->text =
+			    blank < stop ? mem_strndup(blank, (size_t)(stop - blank)) : mem_strdup("known issue");
 			if (strcmp(issue->pattern, "*") == 0)
-				return error_set(err, ERROR_USAGE, "%s:%u: a pattern that means every finding is not a known issue", name, line);
+				return error_set(err, ERROR_USAGE,
+						 "%s:%u: a pattern that means every finding is not a known issue", name,
+						 line);
 		}
 		p = nl ? nl + 1 : end;
 	}

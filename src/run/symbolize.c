@@ -130,7 +130,7 @@ static char *word_at(const char *p, const char *end)
 {
 	const char *q = p;
 
-	while (q < end && *q > ' ' && *q < 0x7f)
+	while (q<end && * q> ' ' && *q < 0x7f)
 		q++;
 	return q > p && q - p < 128 ? mem_strndup(p, (size_t)(q - p)) : NULL;
 }

@@ -26,7 +26,7 @@ struct symbolize {
 	struct symbols *symbols; /* owned */
 	symbolize_find_fn *find;
 	void *ctx;
-	bool no_source; /* locations only */
+	bool no_source;			/* locations only */
 	struct symbolize_count *counts; /* owned */
 	size_t n_counts;
 };

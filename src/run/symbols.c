@@ -53,8 +53,8 @@ struct symbols {
 	struct strv tops; /* of source trees */
 };
 
-static int no_debuginfo(Dwfl_Module *mod, void **data, const char *name, Dwarf_Addr base, const char *file, const char *link,
-			GElf_Word crc, char **ret)
+static int no_debuginfo(Dwfl_Module *mod, void **data, const char *name, Dwarf_Addr base, const char *file,
+			const char *link, GElf_Word crc, char **ret)
 {
 	return -1;
 }
@@ -143,8 +143,8 @@ static void read_symbols(struct symbol_file *f)
 		GElf_Addr address;
 		const char *name = dwfl_module_getsym_info(f->mod, i, &sym, &address, NULL, NULL, NULL);
 
-		if (!name || !*name || GELF_ST_TYPE(sym.st_info) == STT_FILE || GELF_ST_TYPE(sym.st_info) == STT_SECTION ||
-		    sym.st_shndx == SHN_UNDEF)
+		if (!name || !*name || GELF_ST_TYPE(sym.st_info) == STT_FILE ||
+		    GELF_ST_TYPE(sym.st_info) == STT_SECTION || sym.st_shndx == SHN_UNDEF)
 			continue;
 		f->symbols[f->n_symbols++] = (struct symbol){ name, address, sym.st_size };
 	}
@@ -263,7 +263,8 @@ static char *short_path(struct symbols *s, const char *path, const char *comp_di
 	return mem_strdup(str_starts(path, "./") ? path + 2 : path);
 }
 
-static void add_frame(struct symbols *s, struct symbol_frames *ret, const char *function, const char *path, int line, const char *comp_dir, bool is_inlined)
+static void add_frame(struct symbols *s, struct symbol_frames *ret, const char *function, const char *path, int line,
+		      const char *comp_dir, bool is_inlined)
 {
 	struct symbol_frame *f = VEC_PUSH(ret->v, ret->n);
 
@@ -325,13 +326,14 @@ static const char *call_site(Dwarf_Die *cu, Dwarf_Die *die, int *ret_line)
 	if (dwarf_attr(die, DW_AT_call_line, &attr))
 		dwarf_formudata(&attr, &line);
 	*ret_line = (int)line;
-	if (!dwarf_attr(die, DW_AT_call_file, &attr) || dwarf_formudata(&attr, &file) < 0 || dwarf_getsrcfiles(cu, &files, &n_files) < 0 ||
-	    file >= n_files)
+	if (!dwarf_attr(die, DW_AT_call_file, &attr) || dwarf_formudata(&attr, &file) < 0 ||
+	    dwarf_getsrcfiles(cu, &files, &n_files) < 0 || file >= n_files)
 		return NULL;
 	return dwarf_filesrc(files, file, NULL, NULL);
 }
 
-static void resolve_at(struct symbols *s, struct symbol_file *f, const char *name, uint64_t address, bool is_before, struct symbol_frames *ret)
+static void resolve_at(struct symbols *s, struct symbol_file *f, const char *name, uint64_t address, bool is_before,
+		       struct symbol_frames *ret)
 {
 	Dwarf_Addr bias = 0;
 	Dwarf_Die *cu = dwfl_module_addrdie(f->mod, address, &bias), *scopes = NULL;
@@ -352,7 +354,8 @@ static void resolve_at(struct symbols *s, struct symbol_file *f, const char *nam
 		int tag = dwarf_tag(&scopes[i]);
 
 		if (tag == DW_TAG_subprogram) {
-			/* The byte before a function's first belongs to the one before it: a call that never returns. */
+			/* The byte before a function's first belongs to the one before it: a call that never returns.
+			 */
 			if (is_before)
 				name = dwarf_diename(&scopes[i]);
 			break;
@@ -366,8 +369,8 @@ static void resolve_at(struct symbols *s, struct symbol_file *f, const char *nam
 	add_frame(s, ret, name, path, line, comp_dir, false);
 }
 
-enum symbols_result symbols_resolve(struct symbols *s, const char *module, const char *name, uint64_t offset, uint64_t size,
-				    bool is_return, struct symbol_frames *ret)
+enum symbols_result symbols_resolve(struct symbols *s, const char *module, const char *name, uint64_t offset,
+				    uint64_t size, bool is_return, struct symbol_frames *ret)
 {
 	enum symbols_result result = SYMBOLS_NO_FILE;
 

@@ -33,10 +33,10 @@ void symbols_add(struct symbols *s, const char *module, const char *path);
 bool symbols_knows(const struct symbols *s, const char *module);
 
 struct symbol_frame {
-	char *function; /* owned */
-	char *file;	/* owned; as built, without the folder of the build; or NULL */
-	char *path;	/* owned; the source file on this host, when it can be read; or NULL */
-	unsigned line;	/* 0: not known */
+	char *function;	 /* owned */
+	char *file;	 /* owned; as built, without the folder of the build; or NULL */
+	char *path;	 /* owned; the source file on this host, when it can be read; or NULL */
+	unsigned line;	 /* 0: not known */
 	bool is_inlined; /* into the next frame */
 };
 
@@ -58,8 +58,8 @@ enum symbols_result {
  * name: with compiler suffixes, as in the log. is_return: the address is where
  * a call returns to, so the call is one byte before it.
  */
-enum symbols_result symbols_resolve(struct symbols *s, const char *module, const char *name, uint64_t offset, uint64_t size,
-				    bool is_return, struct symbol_frames *ret);
+enum symbols_result symbols_resolve(struct symbols *s, const char *module, const char *name, uint64_t offset,
+				    uint64_t size, bool is_return, struct symbol_frames *ret);
 
 /* The file that is used for a module, or NULL. Borrowed. */
 const char *symbols_file(const struct symbols *s, const char *module);

@@ -17,7 +17,7 @@ const struct verdict_info verdict_table[VERDICT_N] = {
 #define X(number, NAME, word, meaning) [VERDICT_##NAME] = { word, number, meaning },
 	STATUS_TABLE(X)
 #undef X
-	[VERDICT_INTERRUPTED] = { "interrupted", -1, "quiz was interrupted by signal n: 128+n" },
+	    [VERDICT_INTERRUPTED] = { "interrupted", -1, "quiz was interrupted by signal n: 128+n" },
 };
 
 static void set(struct verdict_result *ret, enum verdict v, const char *reason)
@@ -106,13 +106,16 @@ static bool decide_by_machine(const struct verdict_input *in, struct verdict_res
 		ret->status = 128 + in->interrupted_by;
 	} else if (in->is_hung) {
 		ret->headline = a ? first_of(a, FINDING_STALL) : NULL;
-		set(ret, VERDICT_HANG, ret->headline ? "the program did not end after the kernel reported a hang" : "the guest stopped answering");
+		set(ret, VERDICT_HANG,
+		    ret->headline ? "the program did not end after the kernel reported a hang"
+				  : "the guest stopped answering");
 	} else if (in->timed_out) {
 		set(ret, VERDICT_TIMEOUT, "the time limit passed");
 	} else {
 		/* No status and no other reason: silence is never success. */
 		ret->headline = a ? init_death(a) : NULL;
-		set(ret, VERDICT_LOST, ret->headline ? "the guest's first process ended" : "the virtual machine or its agent vanished");
+		set(ret, VERDICT_LOST,
+		    ret->headline ? "the guest's first process ended" : "the virtual machine or its agent vanished");
 	}
 	return true;
 }
@@ -144,7 +147,8 @@ void verdict_decide(const struct verdict_input *in, struct verdict_result *ret)
 		ret->status = 128 + in->value;
 		break;
 	default:
-		set(ret, in->value ? VERDICT_FAILED : VERDICT_OK, in->value ? "the program failed" : "the program succeeded");
+		set(ret, in->value ? VERDICT_FAILED : VERDICT_OK,
+		    in->value ? "the program failed" : "the program succeeded");
 		ret->status = in->value;
 		break;
 	}
@@ -152,7 +156,8 @@ void verdict_decide(const struct verdict_input *in, struct verdict_result *ret)
 
 void verdict_of_log(const struct analyser *a, bool is_strict, struct verdict_result *ret)
 {
-	const struct finding *boot = first_of(a, FINDING_BOOT), *init = init_death(a), *hang = first_of(a, FINDING_STALL);
+	const struct finding *boot = first_of(a, FINDING_BOOT), *init = init_death(a),
+			     *hang = first_of(a, FINDING_STALL);
 
 	memset(ret, 0, sizeof(*ret));
 	if (boot) {
@@ -184,7 +189,7 @@ json_t *verdict_findings_json(const struct analyser *a, enum finding_severity at
 }
 
 #define TEXT_STACK_LINES 8
-#define TEXT_FINDINGS 5 /* besides the headline */
+#define TEXT_FINDINGS	 5 /* besides the headline */
 
 static void add_indented(struct str *out, const char *prefix, const struct str *text)
 {
@@ -209,7 +214,8 @@ static void add_stack_of_consequence(const struct analyser *a, const struct find
 	}
 }
 
-void verdict_text(const struct analyser *a, const struct verdict_result *r, bool verbose, const char *more, struct str *out)
+void verdict_text(const struct analyser *a, const struct verdict_result *r, bool verbose, const char *more,
+		  struct str *out)
 {
 	size_t n_shown = 0, n_hidden = 0, begin = out->len;
 	bool is_plain = r->verdict == VERDICT_OK || r->verdict == VERDICT_FAILED;
@@ -225,7 +231,8 @@ void verdict_text(const struct analyser *a, const struct verdict_result *r, bool
 	for (size_t i = 0; a && i < analyser_n_findings(a); i++) {
 		const struct finding *f = analyser_finding(a, i);
 
-		if (f == r->headline || f->severity < (verbose ? FINDING_INFO : FINDING_NOTICE) || (f->is_secondary && !verbose))
+		if (f == r->headline || f->severity < (verbose ? FINDING_INFO : FINDING_NOTICE) ||
+		    (f->is_secondary && !verbose))
 			continue;
 		if (n_shown == TEXT_FINDINGS && !verbose) {
 			n_hidden++;

@@ -6,8 +6,8 @@
  * Input: bytes; \x01..\x05 at the start of a piece choose what it is fed as.
  *
  * sources: src/run/analyser.c src/run/analyser_line.c src/run/analyser_report.c src/run/crash_patterns.c
- * sources: src/run/finding.c src/run/finding_set.c src/run/kernel_counters.c src/run/known_issues.c src/run/verdict.c src/base/str.c src/base/error.c src/sys/fs.c src/sys/proc.c
- * libs: -ljansson
+ * sources: src/run/finding.c src/run/finding_set.c src/run/kernel_counters.c src/run/known_issues.c src/run/verdict.c
+ * src/base/str.c src/base/error.c src/sys/fs.c src/sys/proc.c libs: -ljansson
  */
 
 #include <stdint.h>
@@ -19,12 +19,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define CHECK(cond)                                                        \
-	do {                                                               \
-		if (!(cond)) {                                             \
-			fprintf(stderr, "broken: %s (line %d)\n", #cond, __LINE__); \
-			abort();                                           \
-		}                                                          \
+#define CHECK(cond)                                                                                                    \
+	do {                                                                                                           \
+		if (!(cond)) {                                                                                         \
+			fprintf(stderr, "broken: %s (line %d)\n", #cond, __LINE__);                                    \
+			abort();                                                                                       \
+		}                                                                                                      \
 	} while (0)
 
 static void feed(struct analyser *a, const uint8_t *p, size_t n, uint64_t *now)
@@ -58,7 +58,11 @@ static void feed(struct analyser *a, const uint8_t *p, size_t n, uint64_t *now)
 		break;
 	case 5: /* counters */
 		if (n > 2)
-			analyser_counter(a, p[1] & 1, p[1] & 2 ? "tainted" : p[1] & 4 ? "oops_count" : "warn_count", p[2] * 17u, *now);
+			analyser_counter(a, p[1] & 1,
+					 p[1] & 2   ? "tainted"
+					 : p[1] & 4 ? "oops_count"
+						    : "warn_count",
+					 p[2] * 17u, *now);
 		break;
 	default:
 		analyser_console(a, p, n, *now);

@@ -25,25 +25,24 @@ static struct analyser *read_log(const char *text, size_t chunk)
 	return a;
 }
 
-static const char null_deref[] =
-	"[   12.000001] crashme: loading\r\n"
-	"[   12.345678] BUG: kernel NULL pointer dereference, address: 0000000000000010\r\n"
-	"[   12.345680] #PF: supervisor read access in kernel mode\r\n"
-	"[   12.345681] #PF: error_code(0x0000) - not-present page\r\n"
-	"[   12.345682] PGD 0 P4D 0 \r\n"
-	"[   12.345683] Oops: 0000 [#1] PREEMPT SMP NOPTI\r\n"
-	"[   12.345684] CPU: 1 PID: 77 Comm: sh Tainted: G           O       6.1.0 #1\r\n"
-	"[   12.345685] RIP: 0010:crashme_null+0x12/0x20 [crashme]\r\n"
-	"[   12.345686] RSP: 0018:ffffc90000123e00 EFLAGS: 00010246\r\n"
-	"[   12.345687] Call Trace:\r\n"
-	"[   12.345688]  <TASK>\r\n"
-	"[   12.345689]  ? asm_exc_page_fault+0x22/0x30\r\n"
-	"[   12.345690]  crashme_write.isra.0+0x45/0x60 [crashme]\r\n"
-	"[   12.345691]  vfs_write+0xb0/0x3d0\r\n"
-	"[   12.345692]  </TASK>\r\n"
-	"[   12.345693] Modules linked in: crashme(O)\r\n"
-	"[   12.345694] CR2: 0000000000000010\r\n"
-	"[   12.345695] ---[ end trace 0000000000000000 ]---\r\n";
+static const char null_deref[] = "[   12.000001] crashme: loading\r\n"
+				 "[   12.345678] BUG: kernel NULL pointer dereference, address: 0000000000000010\r\n"
+				 "[   12.345680] #PF: supervisor read access in kernel mode\r\n"
+				 "[   12.345681] #PF: error_code(0x0000) - not-present page\r\n"
+				 "[   12.345682] PGD 0 P4D 0 \r\n"
+				 "[   12.345683] Oops: 0000 [#1] PREEMPT SMP NOPTI\r\n"
+				 "[   12.345684] CPU: 1 PID: 77 Comm: sh Tainted: G           O       6.1.0 #1\r\n"
+				 "[   12.345685] RIP: 0010:crashme_null+0x12/0x20 [crashme]\r\n"
+				 "[   12.345686] RSP: 0018:ffffc90000123e00 EFLAGS: 00010246\r\n"
+				 "[   12.345687] Call Trace:\r\n"
+				 "[   12.345688]  <TASK>\r\n"
+				 "[   12.345689]  ? asm_exc_page_fault+0x22/0x30\r\n"
+				 "[   12.345690]  crashme_write.isra.0+0x45/0x60 [crashme]\r\n"
+				 "[   12.345691]  vfs_write+0xb0/0x3d0\r\n"
+				 "[   12.345692]  </TASK>\r\n"
+				 "[   12.345693] Modules linked in: crashme(O)\r\n"
+				 "[   12.345694] CR2: 0000000000000010\r\n"
+				 "[   12.345695] ---[ end trace 0000000000000000 ]---\r\n";
 
 static void test_oops(void **state)
 {
@@ -144,8 +143,11 @@ static void feed_warning(struct analyser *a, unsigned n, const char *function)
 {
 	struct str s = STR_INIT;
 
-	str_addf(&s, "[%5u.000000] WARNING: CPU: 0 PID: %u at fs/foo.c:%u %s+0x1/0x2\n[%5u.000001] Call Trace:\n[%5u.000002]  %s+0x1/0x2\n"
-		 "[%5u.000003] ---[ end trace 0000000000000000 ]---\n", n, n, n, function, n, n, function, n);
+	str_addf(&s,
+		 "[%5u.000000] WARNING: CPU: 0 PID: %u at fs/foo.c:%u %s+0x1/0x2\n[%5u.000001] Call "
+		 "Trace:\n[%5u.000002]  %s+0x1/0x2\n"
+		 "[%5u.000003] ---[ end trace 0000000000000000 ]---\n",
+		 n, n, n, function, n, n, function, n);
 	feed_text(a, str_cstr(&s), n);
 	str_clear(&s);
 }
@@ -191,7 +193,10 @@ static void test_consequences_have_a_cause(void **state)
 
 	(void)state;
 	feed_text(a, null_deref, 1);
-	feed_text(a, "[   12.400000] Kernel panic - not syncing: Fatal exception\r\n[   12.400001] Kernel Offset: disabled\r\n", 2);
+	feed_text(
+	    a,
+	    "[   12.400000] Kernel panic - not syncing: Fatal exception\r\n[   12.400001] Kernel Offset: disabled\r\n",
+	    2);
 	assert_false(analyser_panic_is_over(a));
 	feed_text(a, "[   12.400002] ---[ end Kernel panic - not syncing: Fatal exception ]---\r\n", 3);
 	assert_true(analyser_panic_is_over(a));
@@ -238,7 +243,10 @@ static void test_hang_since(void **state)
 
 	/* Of a suspended pool it is what is to be expected. */
 	a = analyser_new(NULL);
-	feed_text(a, "[   90.000000] WARNING: Pool 'tank' has encountered an uncorrectable I/O failure and has been suspended.\n" HUNG, 5000);
+	feed_text(a,
+		  "[   90.000000] WARNING: Pool 'tank' has encountered an uncorrectable I/O failure and has been "
+		  "suspended.\n" HUNG,
+		  5000);
 	assert_false(analyser_hang_since(a, &since));
 	assert_int_equal(analyser_n_findings(a), 2);
 	assert_true(analyser_finding(a, 1)->is_secondary);
@@ -320,7 +328,8 @@ static void test_reboot(void **state)
 	analyser_free(a);
 
 	a = analyser_new(NULL); /* several boots in one log are in order when each ended in order */
-	feed_text(a, BANNER "[    9.000000] reboot: Restarting system\n" BANNER "[    9.000000] reboot: Power down\n", 1);
+	feed_text(a, BANNER "[    9.000000] reboot: Restarting system\n" BANNER "[    9.000000] reboot: Power down\n",
+		  1);
 	analyser_finish(a, 2);
 	assert_int_equal(analyser_n_findings(a), 0);
 	analyser_free(a);
@@ -334,7 +343,10 @@ static void test_a_program_accuses_nobody(void **state)
 	(void)state;
 	for (int i = 0; i < 5; i++)
 		feed_text(a, "[    1.000000] quiet\n", 1);
-	feed_text(a, "BUG: this is my own text\nKernel panic - not syncing: in a test's output\n# grep 'Kernel panic' log\nWARNING: CPU: 0 PID: 1 at x.c:1 f+0x1/0x2\n", 2);
+	feed_text(a,
+		  "BUG: this is my own text\nKernel panic - not syncing: in a test's output\n# grep 'Kernel panic' "
+		  "log\nWARNING: CPU: 0 PID: 1 at x.c:1 f+0x1/0x2\n",
+		  2);
 	analyser_finish(a, 3);
 	assert_int_equal(analyser_n_findings(a), 0);
 	analyser_free(a);
@@ -359,17 +371,17 @@ static void test_only_stamped(void **state)
 static void test_interleaved_callers(void **state)
 {
 	static const char log[] =
-		"[    1.000000][  T100] WARNING: CPU: 0 PID: 100 at fs/a.c:1 first+0x1/0x2\n"
-		"[    1.000000][  T200] BUG: kernel NULL pointer dereference, address: 0000000000000010\n"
-		"[    1.000001][  T100] Call Trace:\n"
-		"[    1.000001][  T200] Oops: 0000 [#1] SMP\n"
-		"[    1.000002][  T200] RIP: 0010:second+0x1/0x2\n"
-		"[    1.000002][  T100]  first+0x1/0x2\n"
-		"[    1.000003][  T200] Call Trace:\n"
-		"[    1.000003][  T100]  caller_of_first+0x1/0x2\n"
-		"[    1.000004][  T200]  caller_of_second+0x1/0x2\n"
-		"[    1.000004][  T100] ---[ end trace 0000000000000000 ]---\n"
-		"[    1.000005][  T200] ---[ end trace 0000000000000000 ]---\n";
+	    "[    1.000000][  T100] WARNING: CPU: 0 PID: 100 at fs/a.c:1 first+0x1/0x2\n"
+	    "[    1.000000][  T200] BUG: kernel NULL pointer dereference, address: 0000000000000010\n"
+	    "[    1.000001][  T100] Call Trace:\n"
+	    "[    1.000001][  T200] Oops: 0000 [#1] SMP\n"
+	    "[    1.000002][  T200] RIP: 0010:second+0x1/0x2\n"
+	    "[    1.000002][  T100]  first+0x1/0x2\n"
+	    "[    1.000003][  T200] Call Trace:\n"
+	    "[    1.000003][  T100]  caller_of_first+0x1/0x2\n"
+	    "[    1.000004][  T200]  caller_of_second+0x1/0x2\n"
+	    "[    1.000004][  T100] ---[ end trace 0000000000000000 ]---\n"
+	    "[    1.000005][  T200] ---[ end trace 0000000000000000 ]---\n";
 	struct analyser *a = read_log(log, 5);
 
 	(void)state;
@@ -386,7 +398,9 @@ static void test_cut_log(void **state)
 	struct analyser *a;
 
 	(void)state;
-	a = read_log("45678] BUG: kernel NULL pointer dereference, address: 0000000000000010\n[   12.345682] RIP: 0010:culprit+0x1", 9);
+	a = read_log("45678] BUG: kernel NULL pointer dereference, address: 0000000000000010\n[   12.345682] RIP: "
+		     "0010:culprit+0x1",
+		     9);
 	assert_int_equal(analyser_n_findings(a), 1);
 	assert_true(analyser_finding(a, 0)->is_complete);
 	analyser_free(a);
@@ -397,7 +411,8 @@ static void test_cut_log(void **state)
 
 static void test_source_lines_say_the_place(void **state)
 {
-	static const char text[] = "RIP: 0010:crashme_null+0x12/0x20 [crashme]  (inner at a.h:3, in crashme_null at crashme.c:44) | *p = 1; // x.c:1\n";
+	static const char text[] = "RIP: 0010:crashme_null+0x12/0x20 [crashme]  (inner at a.h:3, in crashme_null at "
+				   "crashme.c:44) | *p = 1; // x.c:1\n";
 	struct analyser *a = read_log(null_deref, 100);
 	const struct finding *f = analyser_finding(a, 0);
 	size_t context = f->context_bytes;

@@ -27,7 +27,7 @@
 #include "sys/fs.h"
 
 #define LOG_MAX (4u << 20)
-#define CLEAN FINDING_N_CLASSES
+#define CLEAN	FINDING_N_CLASSES
 #define MAY_MAX 8
 
 struct want {
@@ -97,7 +97,8 @@ static const struct finding *next_notable(const struct analyser *a, const struct
 }
 
 /* 0 when all is as expected. */
-static int compare(const char *name, const char *how, const struct analyser *a, const struct expect *e, bool check_functions)
+static int compare(const char *name, const char *how, const struct analyser *a, const struct expect *e,
+		   bool check_functions)
 {
 	struct verdict_result r;
 	size_t pos = 0;
@@ -115,11 +116,13 @@ static int compare(const char *name, const char *how, const struct analyser *a, 
 		if (!w && !f)
 			break;
 		if (!w || !f || f->class != w->class) {
-			print_error("%s (%s): finding %zu is %s (%s), expected %s\n", name, how, i + 1, f ? class_name(f->class) : "missing",
-				    f ? f->title : "", w ? class_name(w->class) : "none");
+			print_error("%s (%s): finding %zu is %s (%s), expected %s\n", name, how, i + 1,
+				    f ? class_name(f->class) : "missing", f ? f->title : "",
+				    w ? class_name(w->class) : "none");
 			return bad + 1;
 		}
-		if (check_functions && strcmp(w->function, "*") != 0 && strcmp(w->function, "-") != 0 && strcmp(w->function, f->function) != 0) {
+		if (check_functions && strcmp(w->function, "*") != 0 && strcmp(w->function, "-") != 0 &&
+		    strcmp(w->function, f->function) != 0) {
 			print_error("%s (%s): function '%s', expected '%s'\n", name, how, f->function, w->function);
 			bad++;
 		}
@@ -214,12 +217,13 @@ static void print_matrix(int held_out)
 			unsigned v = matrix[held_out][w][f];
 
 			if (v)
-				print_message("#   %-16s found as %-16s %3u%s\n", class_name((enum finding_class)w), class_name((enum finding_class)f), v,
-					      w == f ? "" : "   <--");
+				print_message("#   %-16s found as %-16s %3u%s\n", class_name((enum finding_class)w),
+					      class_name((enum finding_class)f), v, w == f ? "" : "   <--");
 			n += v;
 			right += w == f ? v : 0;
 		}
-	print_message("# %s: %u of %u recordings have the class that was provoked\n", held_out ? "held out" : "in view", right, n);
+	print_message("# %s: %u of %u recordings have the class that was provoked\n", held_out ? "held out" : "in view",
+		      right, n);
 }
 
 static void test_recordings(void **state)

@@ -117,7 +117,9 @@ static void test_text(void **state)
 	symbols_add(s, "", "/proc/self/exe");
 	outer();
 	offset = seen - (uintptr_t)outer;
-	snprintf(text, sizeof(text), "[    1.0] quiet\033[0m line\r\n[    1.000002]  outer+0x%llx/0x%llx\n[    1.000003]  zfs_x+0x1/0x2 [zfs]\n[    1.000003]  zfs_y+0x1/0x2 [zfs]",
+	snprintf(text, sizeof(text),
+		 "[    1.0] quiet\033[0m line\r\n[    1.000002]  outer+0x%llx/0x%llx\n[    1.000003]  zfs_x+0x1/0x2 "
+		 "[zfs]\n[    1.000003]  zfs_y+0x1/0x2 [zfs]",
 		 (unsigned long long)offset, (unsigned long long)size_of(s, "outer", offset));
 	symbolize_init(&z);
 	z.find = find_self;
@@ -138,7 +140,8 @@ static void test_release(void **state)
 {
 	static const char *const logs[] = {
 		"[    0.000000] Linux version 6.1.0-50-amd64 (x@y)\n",
-		"[    2.8] CPU: 1 PID: 93 Comm: init Tainted: G           OE      6.1.0-50-amd64 #1  Debian 6.1.176-1\n",
+		"[    2.8] CPU: 1 PID: 93 Comm: init Tainted: G           OE      6.1.0-50-amd64 #1  Debian "
+		"6.1.176-1\n",
 		"CPU: 1 UID: 0 PID: 93 Comm: a b Not tainted 6.1.0-50-amd64 #1 PREEMPT\n",
 	};
 

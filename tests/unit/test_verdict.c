@@ -14,10 +14,12 @@
 #include "run/verdict.h"
 #include "sys/fs.h"
 
-#define OOPS "[    1.000000] BUG: kernel NULL pointer dereference, address: 0000000000000010\n[    1.000001] RIP: 0010:culprit+0x1/0x2\n"
-#define WARNING "[    2.000000] WARNING: CPU: 0 PID: 1 at fs/foo.c:1 foo+0x1/0x2\n"
-#define HUNG "[    3.000000] INFO: task a:1 blocked for more than 10 seconds.\n"
-#define NOROOT "[    1.000000] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\n"
+#define OOPS                                                                                                           \
+	"[    1.000000] BUG: kernel NULL pointer dereference, address: 0000000000000010\n[    1.000001] RIP: "         \
+	"0010:culprit+0x1/0x2\n"
+#define WARNING	 "[    2.000000] WARNING: CPU: 0 PID: 1 at fs/foo.c:1 foo+0x1/0x2\n"
+#define HUNG	 "[    3.000000] INFO: task a:1 blocked for more than 10 seconds.\n"
+#define NOROOT	 "[    1.000000] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\n"
 #define INITDEAD "[    5.000000] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000009\n"
 #define ZFSPANIC "[    4.000000] VERIFY0(x) failed (5)\n[    4.000001] PANIC at dmu.c:3:dmu_x()\n"
 
@@ -29,6 +31,7 @@ struct row {
 	const char *headline; /* part of its title, or NULL: none */
 };
 
+/* clang-format off */
 static const struct row rows[] = {
 	{ "ok", "", { .program = PROGRAM_EXITED }, VERDICT_OK, 0, NULL },
 	{ "failed", "", { .program = PROGRAM_EXITED, .value = 3 }, VERDICT_FAILED, 3, NULL },
@@ -62,6 +65,7 @@ static const struct row rows[] = {
 	{ "interrupted", "", { .program = PROGRAM_RUNNING, .interrupted_by = 2 }, VERDICT_INTERRUPTED, 130, NULL },
 	{ "interrupted after its end", "", { .program = PROGRAM_EXITED, .value = 1, .interrupted_by = 2 }, VERDICT_FAILED, 1, NULL },
 };
+/* clang-format on */
 
 static struct analyser *analysed(const char *log, const struct analyser_options *opt)
 {
@@ -85,10 +89,12 @@ static void test_rows(void **state)
 
 		in.analyser = a;
 		verdict_decide(&in, &r);
-		headline_ok = rows[i].headline ? r.headline && strstr(r.headline->title, rows[i].headline) : !r.headline;
+		headline_ok =
+		    rows[i].headline ? r.headline && strstr(r.headline->title, rows[i].headline) : !r.headline;
 		if (r.verdict != rows[i].verdict || r.status != rows[i].status || !headline_ok || !r.reason) {
-			print_error("%s: %s %d \"%s\", expected %s %d \"%s\"\n", rows[i].name, verdict_table[r.verdict].name, r.status,
-				    r.headline ? r.headline->title : "", verdict_table[rows[i].verdict].name, rows[i].status,
+			print_error("%s: %s %d \"%s\", expected %s %d \"%s\"\n", rows[i].name,
+				    verdict_table[r.verdict].name, r.status, r.headline ? r.headline->title : "",
+				    verdict_table[rows[i].verdict].name, rows[i].status,
 				    rows[i].headline ? rows[i].headline : "");
 			bad++;
 		}
@@ -135,7 +141,10 @@ static void test_allow_and_known(void **state)
 
 static void test_pattern(void **state)
 {
-	struct finding f = { .class = FINDING_CLASS_OOPS, .title = "NULL pointer dereference in foo [zfs]", .function = "foo", .fingerprint = "oops:foo:bar" };
+	struct finding f = { .class = FINDING_CLASS_OOPS,
+			     .title = "NULL pointer dereference in foo [zfs]",
+			     .function = "foo",
+			     .fingerprint = "oops:foo:bar" };
 
 	(void)state;
 	assert_true(finding_matches(&f, "oops"));
@@ -213,8 +222,9 @@ static void test_manual_has_every_class(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rows), cmocka_unit_test(test_allow_and_known), cmocka_unit_test(test_pattern),
-		cmocka_unit_test(test_text), cmocka_unit_test(test_json), cmocka_unit_test(test_manual_has_every_class),
+		cmocka_unit_test(test_rows),	cmocka_unit_test(test_allow_and_known),
+		cmocka_unit_test(test_pattern), cmocka_unit_test(test_text),
+		cmocka_unit_test(test_json),	cmocka_unit_test(test_manual_has_every_class),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

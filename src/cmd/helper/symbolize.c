@@ -20,10 +20,10 @@
 #include "run/symbolize.h"
 #include "sys/fs.h"
 
-#define LOG_MAX (256u * 1024 * 1024)
-#define TREE_DEPTH 10
+#define LOG_MAX	      (256u * 1024 * 1024)
+#define TREE_DEPTH    10
 #define SHALLOW_DEPTH 4
-#define TREE_ENTRIES 200000 /* a folder like / is not searched for ever */
+#define TREE_ENTRIES  200000 /* a folder like / is not searched for ever */
 
 struct symbolize_options {
 	char *kernel;
@@ -36,8 +36,8 @@ struct symbolize_options {
 static const struct option_row options[] = {
 	{ "kernel", 'k', OPTION_REQUIRED, 0, FIELD(kernel), option_set_text, NULL, "KERNEL", NULL, NULL, "kernel",
 	  "the kernel of the log, or the path of its vmlinux (default: by the release in the log)" },
-	{ "modules", 'm', OPTION_REQUIRED, OPTION_LIST, FIELD(modules), option_set_paths, NULL, "PATH", NULL, NULL, "file",
-	  "a module with debug information, or a folder to look in" },
+	{ "modules", 'm', OPTION_REQUIRED, OPTION_LIST, FIELD(modules), option_set_paths, NULL, "PATH", NULL, NULL,
+	  "file", "a module with debug information, or a folder to look in" },
 	{ "no-source", 0, OPTION_FLAG, 0, FIELD(no_source), option_set_flag, NULL, NULL, NULL, NULL, NULL,
 	  "locations only, no lines of source" },
 	{ "notes", 0, OPTION_FLAG, OPTION_HIDDEN, FIELD(notes), option_set_flag, NULL, NULL, NULL, NULL, NULL,
@@ -185,14 +185,18 @@ static void print_missing(const struct symbolize *z, const struct places *p)
 		const char *what = *c->module ? c->module : "the kernel", *file = symbols_file(z->symbols, c->module);
 
 		if (c->n_other_build > c->n_found)
-			fprintf(to, "%s'%s' is another build of %s than the one in the log\n", before, file ? file : "?", what);
+			fprintf(to, "%s'%s' is another build of %s than the one in the log\n", before,
+				file ? file : "?", what);
 		if (!(c->n_no_file + c->n_no_debug))
 			continue;
-		fprintf(to, "%sno source lines for %s: %s; ", before, what, c->n_no_debug ? "its file has no debug information" : "no file of it was found");
+		fprintf(to, "%sno source lines for %s: %s; ", before, what,
+			c->n_no_debug ? "its file has no debug information" : "no file of it was found");
 		if (*c->module)
 			fprintf(to, "the tree that it was built in has them (quiz symbolize -m TREE)\n");
 		else
-			fprintf(to, "a build of %s with CONFIG_DEBUG_INFO or its debug package has them (quiz symbolize -k KERNEL, or a path to vmlinux)\n",
+			fprintf(to,
+				"a build of %s with CONFIG_DEBUG_INFO or its debug package has them (quiz symbolize -k "
+				"KERNEL, or a path to vmlinux)\n",
 				p->release ? p->release : "that kernel");
 	}
 }
