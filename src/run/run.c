@@ -24,6 +24,7 @@
 #include "wire/wire.h"
 
 #define RESULT_FORMAT 1
+#define SWEEP_INTERVAL_S 60
 
 /* The supervisor's notes go through here; set once per run. */
 static void (*print_text)(const char *text);
@@ -261,8 +262,10 @@ static void prepare_in_background(const struct supervisor_options *run)
 		_exit(0);
 	rec.id = mem_strdup("prepare");
 	rec.dir = rec.artifacts = dir;
+	close(run->record->lock_fd); /* that run is over */
 	so.record = &rec;
 	so.run_dir = dir;
+	so.decided = NULL;
 	so.has_local = so.waits_for_client = false;
 	so.makes_prepared = true;
 	so.note = be_silent;
@@ -272,40 +275,51 @@ static void prepare_in_background(const struct supervisor_options *run)
 	_exit(0);
 }
 
+/* What is told and recorded once the verdict is known. */
+struct run_end {
+	struct run_facts *facts;
+	const struct run_plan *plan;
+	const struct record *record;
+	uint64_t started_ms;
+};
+
+static void on_decided(void *ctx, struct outcome *o)
+{
+	const struct run_end *end = ctx;
+	_cleanup_str_ struct str notes = STR_INIT;
+	json_t *result;
+
+	if (o->kvm_was_silent)
+		return;
+	annotate_findings(end->facts->paths, end->plan->kernel_id, o->analyser, &o->verdict, &notes);
+	host_hooks_collect(end->facts, &notes);
+	result = result_json(end->facts, end->plan, end->record, o, &o->verdict, end->started_ms);
+	report(end->facts, end->record, o, &o->verdict, str_cstr(&notes), result);
+	if (record_finish(end->record, result, &o->error) < 0)
+		note(o->error.text);
+	json_decref(result);
+}
+
 static int run_once(struct run_facts *f, const struct run_request *req, struct record *rec, struct outcome *o,
-		    struct verdict_result *v, struct error *err)
+		    struct error *err)
 {
 	const struct run_background *bg = req->background;
 	struct run_plan plan = { 0 };
+	struct run_end end = { f, &plan, rec, wall_clock_ms() };
 	struct supervisor_options so = { .paths = req->paths, .spec = req->spec, .plan = &plan, .caps = &f->caps,
 					 .record = rec, .run_dir = f->run_dir, .has_local = !bg,
 					 .waits_for_client = bg && bg->waits_for_client, .note = note,
+					 .decided = on_decided, .decided_ctx = &end,
 					 .ready = bg ? bg->ready : NULL, .ctx = bg ? bg->ctx : NULL };
-	_cleanup_str_ struct str notes = STR_INIT;
-	uint64_t started = wall_clock_ms();
-	json_t *result;
 	int r = -1;
 
-	if (plan_make(f, &plan, err) < 0)
-		goto out;
-	describe_for_v(f, &plan);
-	if (supervisor_run(&so, o, err) < 0)
-		goto out;
-	r = 0;
-	if (o->kvm_was_silent)
-		goto out;
-	*v = o->verdict;
-	annotate_findings(req->paths, plan.kernel_id, o->analyser, v, &notes);
-	host_hooks_collect(f, &notes);
-	result = result_json(f, &plan, rec, o, v, started);
-	report(f, rec, o, v, str_cstr(&notes), result);
-	if (record_finish(rec, result, &o->error) < 0)
-		note(o->error.text);
-	json_decref(result);
-	if (plan.can_prepare && !req->spec->cold && !o->was_prepared && o->facts.program >= PROGRAM_EXITED &&
-	    !analyser_crash(o->analyser))
+	if (plan_make(f, &plan, err) == 0) {
+		describe_for_v(f, &plan);
+		r = supervisor_run(&so, o, err);
+	}
+	if (r == 0 && plan.can_prepare && !req->spec->cold && !o->was_prepared && !o->kvm_was_silent &&
+	    o->facts.program >= PROGRAM_EXITED && !analyser_crash(o->analyser))
 		prepare_in_background(&so);
-out:
 	run_plan_clear(&plan);
 	return r;
 }
@@ -313,7 +327,6 @@ out:
 static int with_record(struct run_facts *f, const struct run_request *req, struct record *rec, int *ret_status,
 		       struct error *err)
 {
-	struct verdict_result v = { 0 };
 	struct outcome o = { 0 };
 	int r;
 
@@ -321,16 +334,16 @@ static int with_record(struct run_facts *f, const struct run_request *req, struc
 	f->artifacts = rec->artifacts;
 	if (facts_gather(f, err) < 0)
 		return -1;
-	r = run_once(f, req, rec, &o, &v, err);
+	r = run_once(f, req, rec, &o, err);
 	if (r == 0 && o.kvm_was_silent) {
 		note("a KVM guest did not say a single byte: this host's KVM does not work; going on under emulation "
 		     "(quiz doctor tells more)");
 		vmm_kvm_memo_set(&f->caps, req->paths->cache, NULL);
 		outcome_clear(&o);
 		f->accel = ACCEL_TCG;
-		r = run_once(f, req, rec, &o, &v, err);
+		r = run_once(f, req, rec, &o, err);
 	}
-	*ret_status = v.status;
+	*ret_status = o.verdict.status;
 	outcome_clear(&o);
 	return r;
 }
@@ -365,6 +378,22 @@ uint64_t run_sweep(const struct paths *p)
 	return freed;
 }
 
+/*
+ * Keeping things within their bounds looks at all of them; a run that takes
+ * tenths of a second can not afford that, and once a minute is enough.
+ */
+static bool sweep_is_due(const struct paths *p)
+{
+	_cleanup_free_ char *stamp = mem_printf("%s/last-sweep", p->state);
+	struct stat st;
+
+	if (stat(stamp, &st) == 0 && time(NULL) - st.st_mtime < SWEEP_INTERVAL_S && time(NULL) >= st.st_mtime)
+		return false;
+	fs_mkdir_p(p->state, 0755, NULL);
+	fs_write_atomic(stamp, "", 0, 0644, false, NULL);
+	return true;
+}
+
 int run_execute(const struct run_request *req, void (*print)(const char *text), int *ret_status, struct error *err)
 {
 	struct run_facts f = { .paths = req->paths, .workspace = req->workspace, .config = req->config, .spec = req->spec };
@@ -392,9 +421,11 @@ int run_execute(const struct run_request *req, void (*print)(const char *text), 
 	remove_disks(rec.dir);
 	if (r < 0) /* nothing was run: no record */
 		fs_remove_tree(rec.dir, NULL, NULL);
-	records_prune(runs, req->spec->keep_runs);
-	templates_sweep(req->paths, &limits);
 	run_sweep(req->paths);
+	if (sweep_is_due(req->paths)) {
+		records_prune(runs, req->spec->keep_runs);
+		templates_sweep(req->paths, &limits);
+	}
 out:
 	facts_clear(&f);
 	record_clear(&rec);

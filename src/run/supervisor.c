@@ -13,9 +13,11 @@
 
 #include "run/supervisor_state.h"
 #include "sys/fs.h"
+#include "sys/term.h"
 
 #define CRASH_GRACE_MS 700 /* from the first line of a crash report to letting the machine go */
 #define LAST_WORDS_MS 300
+#define POWER_OFF_MS 15000 /* from END to the power-off of a machine with disks to keep */
 #define VMM_LAST_WORDS_MS 150 /* from a closed port to the exit of the VMM's process */
 
 const char *sup_state_name(enum sup_state s)
@@ -143,6 +145,8 @@ void sup_lost(struct supervisor *s, const char *why)
 	s->out->facts.is_lost = true;
 	sup_die(s, LAST_WORDS_MS);
 }
+
+static void leave(struct supervisor *s);
 
 /* ---- what the guest says ---- */
 
@@ -289,6 +293,10 @@ static void on_vmm_event(void *ctx, struct guest *g, enum vmm_event ev, const ch
 
 	if (ev == VMM_EVENT_PAUSED || ev == VMM_EVENT_RUNNING)
 		return;
+	if ((ev == VMM_EVENT_SHUTDOWN || ev == VMM_EVENT_EXITED) && s->state == SUP_FINISH && s->timer_dying) {
+		leave(s); /* as asked */
+		return;
+	}
 	if (s->state < SUP_DYING)
 		analyser_vmm(s->analyser, ev, text, loop_now_ms());
 	switch (ev) {
@@ -420,6 +428,28 @@ static void on_drained(void *ctx)
 	stop(ctx);
 }
 
+/* END is in: the machine is of no use any more, and its memory is given back while we still write. */
+static void leave(struct supervisor *s)
+{
+	loop_timer_remove(s->loop, s->timer_dying);
+	s->timer_dying = 0;
+	s->state = SUP_DYING;
+	vmm_kill(guest_vmm(s->guest));
+	if (s->local)
+		local_drain(s->local, on_drained, s);
+	else
+		stop(s);
+}
+
+static void on_power_off_late(void *ctx)
+{
+	struct supervisor *s = ctx;
+
+	s->timer_dying = 0;
+	s->opt.note("the guest did not power off; its disks may lack what was written last");
+	leave(s);
+}
+
 static void on_finished(void *ctx, const struct error *err)
 {
 	struct supervisor *s = ctx;
@@ -427,16 +457,11 @@ static void on_finished(void *ctx, const struct error *err)
 	if (s->state != SUP_FINISH)
 		return;
 	watchdog_stop(s);
-	s->state = SUP_DYING;
-	/* END is in: the machine is of no use any more. One with disks to keep powers itself off. */
-	if (!s->opt.plan->wants_power_off)
-		vmm_kill(guest_vmm(s->guest));
+	/* Disks that are kept: the guest unmounts and powers off by itself now, which ends in VMM_EVENT_SHUTDOWN. */
+	if (s->opt.plan->wants_power_off && !err)
+		s->timer_dying = loop_timer(s->loop, POWER_OFF_MS, on_power_off_late, s);
 	else
-		vmm_quit(guest_vmm(s->guest), 5000);
-	if (s->local)
-		local_drain(s->local, on_drained, s);
-	else
-		stop(s);
+		leave(s);
 }
 
 static void send_finish(void *ctx)
@@ -615,6 +640,9 @@ int supervisor_run(const struct supervisor_options *opt, struct outcome *ret, st
 		ret->facts.analyser = s.analyser;
 		ret->facts.is_strict = opt->spec->is_strict || opt->plan->is_strict;
 		verdict_decide(&ret->facts, &ret->verdict);
+		term_restore(); /* what is printed now is for a cooked terminal */
+		if (opt->decided)
+			opt->decided(opt->decided_ctx, ret);
 		if (s.server)
 			server_verdict(s.server, ret->verdict.status, verdict_table[ret->verdict.verdict].name, "{}");
 	}

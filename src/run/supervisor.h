@@ -21,6 +21,8 @@
 #include "sys/paths.h"
 #include "vmm/vmm.h"
 
+struct outcome;
+
 struct supervisor_options {
 	const struct paths *paths;
 	const struct runspec *spec;
@@ -32,6 +34,9 @@ struct supervisor_options {
 	bool makes_prepared;	  /* no run at all: a clone of the base template becomes a prepared one */
 	bool waits_for_client;	  /* the program is started by a client, and the machine stays until it is stopped */
 	void (*note)(const char *text); /* prints a line for people, unless quiet */
+	/* The verdict is in *o; called before the VMM is reaped, so that its memory is freed meanwhile. May be NULL. */
+	void (*decided)(void *ctx, struct outcome *o);
+	void *decided_ctx;
 	void (*ready)(void *ctx); /* the program runs, or the machine waits for its client; may be NULL */
 	void *ctx;
 };
