@@ -297,9 +297,10 @@ static void line_in_report(struct analyser *a, struct lane *lane, int slot, cons
 	r->last_ms = a->now_ms;
 	step = report_body(r, l, raw, raw_len, lane->n_lines);
 	if (step == REPORT_GOES_ON) {
-		report_update(r);
-		if (r->finding->id)
+		if (r->is_stale) {
+			report_update(r);
 			a->set.generation++;
+		}
 		return;
 	}
 	report_close(a, lane, (unsigned)slot);

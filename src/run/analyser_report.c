@@ -70,12 +70,15 @@ static void add_function(struct report *r, const struct log_symbol *sym)
 		return;
 	for (uint32_t i = 0; i < f->n_frames; i++)
 		if (strcmp(f->frames[i], sym->name) == 0) {
-			if (i == 0 && !f->module[0]) /* a first line may have the bare name */
+			if (i == 0 && !f->module[0] && sym->module[0]) { /* a first line may have the bare name */
 				memcpy(f->module, sym->module, sizeof(f->module));
+				r->is_stale = true;
+			}
 			return;
 		}
 	if (f->n_frames == FINDING_FRAMES_MAX)
 		return;
+	r->is_stale = true;
 	if (f->n_frames == 0) {
 		snprintf(f->function, sizeof(f->function), "%s", sym->name);
 		snprintf(f->module, sizeof(f->module), "%s", sym->module);
@@ -454,6 +457,7 @@ void report_update(struct report *r)
 	if (r->has_message && !strstr(base, r->message))
 		put(f->title, sizeof(f->title), ": %s", r->message);
 	make_fingerprint(f);
+	r->is_stale = false;
 }
 
 void report_finish(struct report *r)

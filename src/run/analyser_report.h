@@ -32,6 +32,7 @@ struct report {
 	uint64_t first_ms;
 	struct log_symbol guesses[FINDING_FRAMES_MAX]; /* "? func": what a stack without sure callers is named by */
 	uint32_t n_guesses;
+	bool is_stale;		 /* title and fingerprint do not say all that is known */
 	bool has_message; /* message[] says more: the text of a WARN() */
 	char message[FINDING_TITLE_MAX];
 	char head[FINDING_TITLE_MAX]; /* the first line that names it */
