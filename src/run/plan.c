@@ -554,8 +554,8 @@ static void plan_prepared(struct run_plan *p, const struct run_facts *f)
 	_cleanup_str_ struct str text = STR_INIT;
 	char key[17];
 
-	p->can_prepare = p->can_template && f->profiles.names.n && f->profiles.is_template_safe && !f->n_disks &&
-			 !p->machine.n_nics && (!f->profiles.wants_openzfs || f->zfs_reseed);
+	p->can_prepare = p->can_template && f->profiles.is_template_safe && !f->n_disks && !p->machine.n_nics &&
+			 (!f->profiles.wants_openzfs || f->zfs_reseed);
 	if (!p->can_prepare)
 		return;
 	if (f->profiles.wants_openzfs) {
@@ -564,9 +564,11 @@ static void plan_prepared(struct run_plan *p, const struct run_facts *f)
 	}
 	str_addf(&text, "%sprepared=1\n", p->template_text);
 	for (int i = 0; i < RUN_N_LAYERS; i++)
-		if (!layer_table[i].is_base && f->layers[i].path)
+		if (!layer_table[i].is_base && f->layers[i].path) {
+			p->prepare_on_repeat = true;
 			str_addf(&text, "layer.%s=%s %016" PRIx64 "\n", layer_table[i].name, f->layers[i].key,
 				 fs_identity(f->layers[i].path));
+		}
 	for (size_t i = 0; i < p->layers.n; i++) {
 		const struct step *s = &p->layers.v[i];
 

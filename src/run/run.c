@@ -318,7 +318,8 @@ static int run_once(struct run_facts *f, const struct run_request *req, struct r
 		r = supervisor_run(&so, o, err);
 	}
 	if (r == 0 && plan.can_prepare && !req->spec->cold && !o->was_prepared && !o->kvm_was_silent &&
-	    o->facts.program >= PROGRAM_EXITED && !analyser_crash(o->analyser))
+	    o->facts.program >= PROGRAM_EXITED && !analyser_crash(o->analyser) &&
+	    (!plan.prepare_on_repeat || template_was_wanted(req->paths, plan.prepared_key)))
 		prepare_in_background(&so);
 	run_plan_clear(&plan);
 	return r;

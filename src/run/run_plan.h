@@ -46,6 +46,7 @@ struct run_plan {
 	char *template_key;	    /* owned; 16 hex digits of template_text */
 	char *template_text;	    /* owned; "name=value" lines: all that must be equal */
 	bool can_prepare;	    /* layers and init hooks may be part of a second template */
+	bool prepare_on_repeat;	    /* it has layers that an edit-build-run loop changes: made when it is run a second time */
 	char *prepared_key, *prepared_text; /* owned */
 	bool has_shared;	    /* /shared is a 9p mount (else the agent brings it back) */
 	bool wants_power_off;	    /* persistent disks: unmount and power off before the end */

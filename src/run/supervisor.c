@@ -226,6 +226,16 @@ static void on_kmsg(struct supervisor *s, const struct wire_kmsg *k)
 	analysed(s);
 }
 
+/* -vv: where the time goes, by the guest's clock and by ours. */
+static void note_stage(const struct supervisor *s, const struct wire_stage *m)
+{
+	const char *name = wire_stage_name(m->stage);
+	_cleanup_free_ char *text = mem_printf("stage %-8s  guest %8.3f ms  host %8.3f ms", name ? name : "?",
+					       (double)m->mono_ns / 1e6, (double)(loop_now_ns() - s->out->started_ns) / 1e6);
+
+	s->opt.note(text);
+}
+
 static void on_frame(void *ctx, struct guest *g, const struct wire_frame *f)
 {
 	struct supervisor *s = ctx;
@@ -254,6 +264,8 @@ static void on_frame(void *ctx, struct guest *g, const struct wire_frame *f)
 	case WIRE_STAGE:
 		if (wire_get_stage(f, &stage) != WIRE_OK)
 			break;
+		if (s->opt.spec->verbosity >= 2)
+			note_stage(s, &stage);
 		if (s->out->n_stages < OUTCOME_STAGES_MAX)
 			s->out->stages[s->out->n_stages++] =
 				(struct outcome_stage){ stage.stage, loop_now_ns(), stage.mono_ns };

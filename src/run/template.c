@@ -191,6 +191,18 @@ struct template *template_begin(const struct paths *p, const char *key, uint64_t
 	return t;
 }
 
+bool template_was_wanted(const struct paths *p, const char *key)
+{
+	_cleanup_free_ char *marker = mem_printf("%s/probes/wanted-%s", p->cache, key);
+	_cleanup_close_ int fd = -1;
+
+	if (fs_exists(marker))
+		return true;
+	fs_mkdir_parents(marker, NULL);
+	fd = open(marker, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	return false;
+}
+
 int template_publish(struct template *t, const char *text, const char *info_json, struct error *err)
 {
 	_cleanup_free_ char *manifest = mem_printf("%s/manifest", t->dir);

@@ -43,6 +43,8 @@ int template_find(const struct paths *p, const char *key, const char *text, stru
  * *ret_why (static text or NULL) says why for -v.
  */
 struct template *template_begin(const struct paths *p, const char *key, uint64_t ram_bytes, const char **ret_why);
+/* True from the second call on with this key: has a run of that kind been before? Markers go with the cache. */
+bool template_was_wanted(const struct paths *p, const char *key);
 /* Complete: manifest and info are written, the folder is published. It stays locked shared. */
 int template_publish(struct template *t, const char *text, const char *info_json, struct error *err);
 /* Given up, or not needed any more: an unpublished one is removed. */
