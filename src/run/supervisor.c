@@ -629,6 +629,7 @@ static void tear_down(struct supervisor *s)
 	console_free(s->console);
 	close_fd(&s->output_fd);
 	steps_clear(&s->finish);
+	steps_clear(&s->report);
 	free(s->setup.v);
 	str_clear(&s->hooks.output);
 	loop_free(s->loop);

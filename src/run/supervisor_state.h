@@ -70,6 +70,9 @@ struct supervisor {
 	bool has_counters;
 
 	uint64_t timer_boot, timer_limit, timer_heartbeat, timer_analyser, timer_dying, timer_hang;
+	void (*hang_done)(struct supervisor *s); /* a hang report is under way; what comes after it */
+	uint64_t timer_report;
+	struct steps report;
 	uint64_t ping_nonce;
 	unsigned unanswered_pings;
 	uint64_t cpu_ms_mark;
@@ -128,6 +131,10 @@ void watchdog_program(struct supervisor *s);  /* the program runs: its time limi
 void watchdog_pong(struct supervisor *s, uint64_t nonce);
 void watchdog_hang_check(struct supervisor *s); /* the analyser may have seen a hang */
 void watchdog_stop(struct supervisor *s);
+
+/* ---- hang_report.c ---- */
+/* Asks the machine what it hangs on, within some seconds; then calls done. */
+void hang_report(struct supervisor *s, void (*done)(struct supervisor *s));
 
 /* ---- server.c ---- */
 int server_new(struct supervisor *s, struct server **ret, struct error *err);

@@ -71,13 +71,18 @@ void watchdog_start(struct supervisor *s)
 	s->timer_heartbeat = loop_timer(s->loop, HEARTBEAT_MS, on_heartbeat, s);
 }
 
+static void let_go(struct supervisor *s)
+{
+	sup_die(s, LAST_WORDS_MS);
+}
+
 static void on_limit(void *ctx)
 {
 	struct supervisor *s = ctx;
 
 	s->timer_limit = 0;
 	s->out->facts.timed_out = true;
-	sup_die(s, LAST_WORDS_MS);
+	hang_report(s, let_go);
 }
 
 void watchdog_program(struct supervisor *s)
@@ -101,7 +106,11 @@ static void hung(struct supervisor *s, const char *why)
 	s->out->facts.is_hung = true;
 	free(s->out->lost_why);
 	s->out->lost_why = mem_strdup(why);
-	sup_die(s, LAST_WORDS_MS);
+	/* Whoever does not answer a ping will not answer this either. */
+	if (s->unanswered_pings >= MISSED_PINGS)
+		let_go(s);
+	else
+		hang_report(s, let_go);
 }
 
 /* Silence is only the guest's fault when the VMM says that it runs and got CPU time for it. */

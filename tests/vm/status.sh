@@ -17,6 +17,8 @@ status "a kernel that is not there" 125 quiz -k 0.0.1 true
 like "with the mending command" "$err_out" "*hint: quiz *"
 status "QEMU is missing" 125 quiz --qemu /nonexistent/qemu true
 status "a time limit" 124 quiz --timeout 2 sleep 60
+id=$(quiz runs list | awk 'NR == 1 { print $1 }')
+like "and the stacks of blocked tasks are in the log" "$(quiz logs "$id")" "*sysrq: Show Blocked State*"
 status "a time limit that is not reached" 0 quiz --timeout 60 true
 
 status "a panic" 122 quiz sh -c 'echo c >/proc/sysrq-trigger; sleep 30'
