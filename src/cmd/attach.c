@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* quiz attach [ID]: the terminal of a run's program, from another terminal. */
 
+#include <stdio.h>
+
 #include "cmd/commands.h"
 #include "run/client.h"
 
@@ -26,6 +28,8 @@ static int attach_main(int argc, char **argv, struct error *err)
 	    client_open(&ctx.paths, words.n ? words.v[0] : ".", "attach", &c, err) < 0)
 		return -1;
 	r = client_attach(c, !o.watch, &status, err);
+	if (r == 0 && client_has_detached(c)) /* the cursor is where the program left it */
+		fprintf(stderr, "\n[detached from %s: its program goes on]\n", client_id(c));
 	client_free(c);
 	return r < 0 ? -1 : status;
 }

@@ -23,6 +23,7 @@ extern const struct command cmd_exec;
 extern const struct command cmd_shell;
 extern const struct command cmd_attach;
 extern const struct command cmd_logs;
+extern const struct command cmd_cp;
 extern const struct command cmd_stop;
 extern const struct command cmd_wait;
 extern const struct command cmd_template;

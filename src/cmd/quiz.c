@@ -29,6 +29,7 @@ const struct command *const quiz_commands[] = {
 	&cmd_exec,
 	&cmd_shell,
 	&cmd_attach,
+	&cmd_cp,
 	&cmd_logs,
 	&cmd_wait,
 	&cmd_stop,

@@ -166,6 +166,8 @@ static void on_output(struct client *c, const struct wire_data *m)
 			stop(c, CLIENT_NOT_STARTED);
 			return;
 		}
+		if (m->stream == WIRE_STDERR && c->stream->said)
+			c->stream->said(c->stream->ctx, m->data.p, m->data.len);
 		channel_send(c->ch, SESSION, credit, .stream = m->stream, .bytes = m->data.len);
 	} else if (c->local) {
 		local_output(c->local, stream, m->data.p, m->data.len);
@@ -466,6 +468,11 @@ int client_attach(struct client *c, bool take_over, int *ret_status, struct erro
 	watch_signals(c);
 	channel_send(c->ch, SESSION, client_attach, .write = take_over, .rows = rows, .cols = cols);
 	return run_to_end(c, ret_status, err);
+}
+
+bool client_has_detached(const struct client *c)
+{
+	return c->end == CLIENT_DETACHED;
 }
 
 int client_follow_log(struct client *c, struct error *err)

@@ -43,6 +43,8 @@ int client_exec(struct client *c, const struct run_program *program, int *ret_st
 int client_exec_planned(struct client *c, int *ret_status, struct error *err);
 /* Watches the program of the run, or takes its terminal over. *ret_status: the program's, or 0 after detaching. */
 int client_attach(struct client *c, bool take_over, int *ret_status, struct error *err);
+/* Did it end because the user asked to (Ctrl-] d), and not with the program? */
+bool client_has_detached(const struct client *c);
 /* Follows the kernel log until the machine ends. */
 int client_follow_log(struct client *c, struct error *err);
 /* Ends it; returns when it is gone. */
@@ -59,6 +61,8 @@ int client_dump(struct client *c, const char *path, struct error *err);
 struct client_stream {
 	/* What the session says on stdout. -1 with err set ends it. NULL: thrown away. */
 	int (*output)(void *ctx, const void *mem, size_t n, struct error *err);
+	/* What it says on stderr. NULL: thrown away. */
+	void (*said)(void *ctx, const void *mem, size_t n);
 	/* Fills buf with input: bytes, 0 at the end, -1 with err set. NULL: no input. */
 	ssize_t (*input)(void *ctx, void *buf, size_t cap, struct error *err);
 	void *ctx;

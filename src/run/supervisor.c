@@ -490,6 +490,19 @@ static void send_finish(void *ctx)
 	guest_steps(s->guest, &s->finish, on_finished, s);
 }
 
+static void on_collected(void *ctx)
+{
+	struct supervisor *s = ctx;
+
+	if (s->state != SUP_COLLECT)
+		return;
+	s->state = SUP_FINISH;
+	if (s->opt.spec->linger_ms)
+		loop_timer(s->loop, s->opt.spec->linger_ms, send_finish, s);
+	else
+		send_finish(s);
+}
+
 static void on_collect_hooks_done(void *ctx, const struct error *err)
 {
 	struct supervisor *s = ctx;
@@ -498,11 +511,7 @@ static void on_collect_hooks_done(void *ctx, const struct error *err)
 		return;
 	if (err)
 		s->opt.note(err->text);
-	s->state = SUP_FINISH;
-	if (s->opt.spec->linger_ms)
-		loop_timer(s->loop, s->opt.spec->linger_ms, send_finish, s);
-	else
-		send_finish(s);
+	collect_run(s, on_collected, s);
 }
 
 void sup_wind_down(struct supervisor *s)
@@ -619,6 +628,7 @@ static int set_up(struct supervisor *s, struct error *err)
 static void tear_down(struct supervisor *s)
 {
 	known_issues_clear(&s->known);
+	collect_end(s);
 	sessions_free(s->sessions);
 	server_free(s->server);
 	s->server = NULL;

@@ -4,7 +4,8 @@
 /*
  * The supervisor's inside, shared by its parts: supervisor.c (the states),
  * maker.c (a template on the way), hooks.c (guest hooks one after the other),
- * watchdog.c (silence, heartbeat, time limits, hangs), server.c (clients).
+ * watchdog.c (silence, heartbeat, time limits, hangs), server.c (clients),
+ * collect.c (files that come back over the channel).
  */
 
 #include "run/analyser.h"
@@ -15,6 +16,7 @@
 #include "run/session.h"
 #include "run/supervisor.h"
 #include "run/template.h"
+#include "wire/tree.h"
 
 enum sup_state {
 	SUP_BOOT,    /* waiting for the agent's HELLO */
@@ -44,6 +46,18 @@ struct hook_queue {
 	void *ctx;
 };
 
+/* Guest paths on their way into the record, one after the other. */
+struct collection {
+	size_t at;		     /* which path; of the plan's /shared and collect */
+	struct session *session;
+	struct tree_writer *writer;  /* owned; NULL: none is on its way */
+	struct str said;	     /* by the guest, when it fails */
+	uint64_t bytes, timer;
+	size_t n_left_out;
+	void (*done)(void *ctx);
+	void *ctx;
+};
+
 struct server;
 
 struct supervisor {
@@ -66,6 +80,7 @@ struct supervisor {
 	struct local *local;
 	struct server *server;
 	struct hook_queue hooks;
+	struct collection collection;
 	struct steps finish;
 	bool has_counters;
 
@@ -124,6 +139,12 @@ void maker_load_clone(struct supervisor *s);
 /* ---- hooks.c ---- */
 void hooks_run(struct supervisor *s, const struct run_hook *hooks, size_t n,
 	       void (*done)(void *ctx, const struct error *err), void *ctx);
+
+/* ---- collect.c ---- */
+/* Brings back what the plan wants over the channel, then calls done. What fails becomes a note. */
+void collect_run(struct supervisor *s, void (*done)(void *ctx), void *ctx);
+/* After the loop: says what the machine's early end has left there; frees. */
+void collect_end(struct supervisor *s);
 
 /* ---- watchdog.c ---- */
 void watchdog_start(struct supervisor *s);    /* from the first instruction */
