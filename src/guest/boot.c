@@ -53,7 +53,7 @@ int boot_mounts(struct error *err)
 	};
 
 	umask(0);
-	if (mounts_make(MOUNTS_EARLY, err) < 0)
+	if (mounts_early(err) < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(links); i++)
 		if (symlink(links[i].target, links[i].path) < 0 && errno != EEXIST)

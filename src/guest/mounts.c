@@ -9,28 +9,27 @@
 
 /*
  * Early mounts come once per template and are moved into the new root with
- * what is mounted in them, which costs a clone three system calls. Flags
- * are those that distributions use: programs expect to find /tmp usable and
- * nothing setuid in it.
+ * what is mounted in them, which costs a clone one system call each; /run and
+ * /tmp, which the initramfs needs itself, wait elsewhere. Flags are those that
+ * distributions use: programs expect to find /tmp usable and nothing setuid in it.
  */
 static const struct {
-	const char *path; /* relative to the root */
+	const char *early;  /* where it is mounted in the initramfs; the mode is for the mount point, if it must be made */
+	const char *root;   /* where it is moved to, relative to the new root; NULL: goes along with what it is mounted in */
 	const char *fstype;
 	const char *data;
 	unsigned long flags;
-	mode_t mode; /* of the mount point when it must be made */
-	enum mounts_when when;
+	mode_t mode;
 	bool is_needed;
-	bool is_moved; /* early, and a mount point of its own in the new root */
 } table[] = {
-	{ "proc", "proc", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC, 0555, MOUNTS_EARLY, true, true },
-	{ "sys", "sysfs", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC, 0555, MOUNTS_EARLY, true, true },
-	{ "dev", "devtmpfs", "mode=755", MS_NOSUID, 0755, MOUNTS_EARLY, true, true },
-	{ "dev/pts", "devpts", "gid=5,mode=620,ptmxmode=666", MS_NOSUID | MS_NOEXEC, 0755, MOUNTS_EARLY, false, false },
-	{ "dev/shm", "tmpfs", "mode=1777", MS_NOSUID | MS_NODEV, 01777, MOUNTS_EARLY, false, false },
-	{ "sys/kernel/debug", "debugfs", "mode=700", MS_NOSUID | MS_NODEV | MS_NOEXEC, 0700, MOUNTS_EARLY, false, false },
-	{ "run", "tmpfs", "mode=755", MS_NOSUID | MS_NODEV, 0755, MOUNTS_ROOT, true, false },
-	{ "tmp", "tmpfs", "mode=1777", MS_NOSUID | MS_NODEV, 01777, MOUNTS_ROOT, true, false },
+	{ "/proc", "proc", "proc", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC, 0555, true },
+	{ "/sys", "sys", "sysfs", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC, 0555, true },
+	{ "/dev", "dev", "devtmpfs", "mode=755", MS_NOSUID, 0755, true },
+	{ "/dev/pts", NULL, "devpts", "gid=5,mode=620,ptmxmode=666", MS_NOSUID | MS_NOEXEC, 0755, false },
+	{ "/dev/shm", NULL, "tmpfs", "mode=1777", MS_NOSUID | MS_NODEV, 01777, false },
+	{ "/sys/kernel/debug", NULL, "debugfs", "mode=700", MS_NOSUID | MS_NODEV | MS_NOEXEC, 0700, false },
+	{ "/quiz/run", "run", "tmpfs", "mode=755", MS_NOSUID | MS_NODEV, 0755, true },
+	{ "/quiz/tmp", "tmp", "tmpfs", "mode=1777", MS_NOSUID | MS_NODEV, 01777, true },
 };
 
 static int mount_one(const char *source, const char *target, const char *fstype, unsigned long flags, const char *data,
@@ -45,20 +44,28 @@ static int mount_one(const char *source, const char *target, const char *fstype,
 	return mount(source, target, fstype, flags, data) < 0 ? -errno : 0;
 }
 
-int mounts_make(enum mounts_when when, struct error *err)
+int mounts_early(struct error *err)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-		char from[32] = "/";
-		int r = 0;
+		int r = mount_one(table[i].fstype, table[i].early, table[i].fstype, table[i].flags, table[i].data,
+				  table[i].mode);
 
-		strcat(from, table[i].path);
-		if (table[i].when == when)
-			r = mount_one(table[i].fstype, when == MOUNTS_EARLY ? from : table[i].path, table[i].fstype,
-				      table[i].flags, table[i].data, table[i].mode);
-		else if (when == MOUNTS_ROOT && table[i].is_moved)
-			r = mount_one(from, table[i].path, NULL, MS_MOVE, NULL, table[i].mode);
 		if (r < 0 && table[i].is_needed)
-			return error_sys(err, -r, "mount %s on '/%s'", table[i].fstype, table[i].path);
+			return error_sys(err, -r, "mount %s on '%s'", table[i].fstype, table[i].early);
+	}
+	return 0;
+}
+
+int mounts_move(struct error *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		int r;
+
+		if (!table[i].root)
+			continue;
+		r = mount_one(table[i].early, table[i].root, NULL, MS_MOVE, NULL, table[i].mode);
+		if (r < 0)
+			return error_sys(err, -r, "move %s to '/%s' of the new root", table[i].fstype, table[i].root);
 	}
 	return 0;
 }

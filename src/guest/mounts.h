@@ -5,14 +5,8 @@
 
 #include "base/error.h"
 
-enum mounts_when {
-	MOUNTS_EARLY, /* in the initramfs, part of a template */
-	MOUNTS_ROOT,  /* in the new root, right after it was assembled */
-};
+/* Makes them in the initramfs, where they become part of a template. Fails only for what a machine cannot do without. */
+int mounts_early(struct error *err);
 
-/*
- * Makes the table's mounts of that phase, below the current folder for
- * MOUNTS_ROOT, where early ones are moved to as well. Missing mount points
- * are made. Fails only for what a machine cannot do without.
- */
-int mounts_make(enum mounts_when when, struct error *err);
+/* Moves them to their places below the current folder, the new root. Missing mount points are made. */
+int mounts_move(struct error *err);

@@ -125,7 +125,7 @@ int root_assemble(const struct wire_assemble *m, struct error *err)
 	}
 	if (chdir(ROOT_DIR) < 0)
 		return error_sys(err, errno, "enter the new root");
-	if (mounts_make(MOUNTS_ROOT, err) < 0)
+	if (mounts_move(err) < 0)
 		return -1;
 	if (mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
 		return error_sys(err, errno, "move the root");
