@@ -21,7 +21,7 @@ scratch=$(mktemp -d "${TMPDIR:-/tmp}/quiz-test.XXXXXX") || exit 1
 tap_cleanup() {
 	tap_status=$?
 	trap - EXIT
-	[ -z "${tap_at_exit:-}" ] || $tap_at_exit
+	[ -z "${tap_at_exit:-}" ] || $tap_at_exit >/dev/null 2>&1
 	chmod -R u+rwx "$scratch" 2>/dev/null
 	rm -rf "$scratch"
 	exit $tap_status
