@@ -25,6 +25,7 @@
 #include "wire/files.h"
 
 #define STALL_MS 30000			  /* without a byte: the guest is not able to */
+#define EARLY_MS 20000			  /* for all of a path, when the kernel has crashed or the time is over */
 #define ARCHIVE_BYTES_MAX (16ull << 30) /* of one path, holes not counted */
 #define SAID_MAX 1024			  /* bytes of the guest's explanation */
 #define NOTES_MAX 10			  /* files left out that are named; the others are counted */
@@ -178,13 +179,16 @@ static void on_stall(void *ctx)
 	struct supervisor *s = ctx;
 
 	s->collection.timer = 0;
-	give_up(s, "the guest sent nothing for 30 seconds; what is there is incomplete");
+	give_up(s, s->collection.is_early ? "it took longer than 20 seconds; what is there is incomplete" :
+					    "the guest sent nothing for 30 seconds; what is there is incomplete");
 }
 
 static void expect_progress(struct supervisor *s)
 {
+	if (s->collection.is_early && s->collection.timer)
+		return;
 	loop_timer_remove(s->loop, s->collection.timer);
-	s->collection.timer = loop_timer(s->loop, STALL_MS, on_stall, s);
+	s->collection.timer = loop_timer(s->loop, s->collection.is_early ? EARLY_MS : STALL_MS, on_stall, s);
 }
 
 static void on_started(void *ctx, struct session *session, const struct wire_started *m)
@@ -287,6 +291,11 @@ static void start_next(struct supervisor *s)
 	}
 	publish(s);
 	c->done(c->ctx);
+}
+
+bool collect_is_wanted(const struct supervisor *s)
+{
+	return n_paths(s->opt.plan) > 0;
 }
 
 void collect_run(struct supervisor *s, void (*done)(void *ctx), void *ctx)

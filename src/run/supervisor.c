@@ -67,6 +67,29 @@ void sup_die(struct supervisor *s, uint64_t grace_ms)
 	s->timer_dying = loop_timer(s->loop, grace_ms, on_grace_over, s);
 }
 
+static void on_salvaged(void *ctx)
+{
+	struct supervisor *s = ctx;
+
+	if (s->state == SUP_COLLECT)
+		sup_die(s, LAST_WORDS_MS);
+}
+
+void sup_end_early(struct supervisor *s, uint64_t grace_ms)
+{
+	if (s->collection.is_early && s->state == SUP_COLLECT)
+		return; /* under way */
+	if (!collect_is_wanted(s) || (s->state != SUP_PROGRAM && s->state != SUP_AFTER)) {
+		sup_die(s, grace_ms);
+		return;
+	}
+	s->state = SUP_COLLECT;
+	s->collection.is_early = true;
+	loop_timer_remove(s->loop, s->timer_limit);
+	s->timer_limit = 0;
+	collect_run(s, on_salvaged, s);
+}
+
 void sup_setup_failed(struct supervisor *s, const struct error *err)
 {
 	if (s->state >= SUP_DYING)
@@ -166,7 +189,7 @@ void sup_after_analysis(struct supervisor *s)
 	if (analyser_panic_is_over(s->analyser))
 		sup_die(s, 0);
 	else if (!keeps && analyser_crash(s->analyser))
-		sup_die(s, CRASH_GRACE_MS);
+		sup_end_early(s, CRASH_GRACE_MS);
 	else
 		watchdog_hang_check(s);
 }

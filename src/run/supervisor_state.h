@@ -54,6 +54,7 @@ struct collection {
 	struct str said;	     /* by the guest, when it fails */
 	uint64_t bytes, timer;
 	size_t n_left_out;
+	bool is_early;		     /* before the program's end, in a machine that may not be able to */
 	void (*done)(void *ctx);
 	void *ctx;
 };
@@ -102,6 +103,8 @@ struct supervisor {
 /* ---- supervisor.c ---- */
 /* The end for a reason other than the program's: facts are set before. Collects last words, then ends. */
 void sup_die(struct supervisor *s, uint64_t grace_ms);
+/* The same in a machine that may still answer (time limit, oops): what the record wants of its files comes first. */
+void sup_end_early(struct supervisor *s, uint64_t grace_ms);
 /* A profile, a mount, a module: the program is not started. */
 void sup_setup_failed(struct supervisor *s, const struct error *err);
 void sup_lost(struct supervisor *s, const char *why);
@@ -141,6 +144,7 @@ void hooks_run(struct supervisor *s, const struct run_hook *hooks, size_t n,
 	       void (*done)(void *ctx, const struct error *err), void *ctx);
 
 /* ---- collect.c ---- */
+bool collect_is_wanted(const struct supervisor *s);
 /* Brings back what the plan wants over the channel, then calls done. What fails becomes a note. */
 void collect_run(struct supervisor *s, void (*done)(void *ctx), void *ctx);
 /* After the loop: says what the machine's early end has left there; frees. */

@@ -254,5 +254,27 @@ is "a folder, its links as links" "$(cd "$artifacts/collect" && find tmp | sort)
 tmp/made
 tmp/made/root
 tmp/made/x"
+status "--collect when the time is over" 124 quiz --timeout 2s --collect /tmp/made sh -c 'echo x >/tmp/made; sleep 1000'
+artifacts=$XDG_STATE_HOME/quiz/runs/$(quiz runs list | awk 'NR == 1 { print $1 }')/artifacts
+is "has what was made" "$(cat "$artifacts/collect/tmp/made")" "x"
+
+# A kernel that says of itself that it has no 9p: /shared comes over the channel.
+kernel=$(quiz kernel list | sed -n 's/^\* *\([^ ]*\).*/\1/p')
+mkdir -p data/quiz/kernels
+ln -s "$XDG_DATA_HOME/quiz/roots" data/quiz/roots
+cp -rs "$XDG_DATA_HOME/quiz/kernels/$kernel" data/quiz/kernels
+sed 's/"\(fs_9p\|virtio_9p\)": "[a-z]*"/"\1": "no"/' "$XDG_DATA_HOME/quiz/kernels/$kernel/manifest.json" >manifest
+mv -f manifest "data/quiz/kernels/$kernel/manifest.json"
+XDG_DATA_HOME=$scratch/data
+status "without 9p" 6 quiz sh -c 'mkdir /shared/d; echo kept >/shared/d/file; ln -s / /shared/root; chmod 7777 /shared; exit 6'
+is "nothing is said" "$err_out" ""
+artifacts=$XDG_STATE_HOME/quiz/runs/$(quiz runs list | awk 'NR == 1 { print $1 }')/artifacts
+is "/shared comes back" "$(cd "$artifacts" && find . -type l -o -type f | sort)" "./d/file
+./root"
+is "not with the guest's mode" "$(stat -c %a "$artifacts")" "755"
+status "a share" 125 quiz --share "$scratch:/mnt" true
+like "is refused" "$err_out" "*9p*"
+status "a panic" 122 quiz sh -c 'echo lost >/shared/file; echo c >/proc/sysrq-trigger; sleep 10'
+like "is a word about what was lost" "$err_out" "*cannot bring '/shared' back*"
 nothing_is_left
 done_testing
