@@ -91,7 +91,8 @@ struct supervisor {
 	struct steps report;
 	uint64_t ping_nonce;
 	unsigned unanswered_pings;
-	uint64_t cpu_ms_mark;
+	uint64_t silent_since_ms;   /* last sign of life while booting; first unanswered ping later */
+	uint64_t starved_mark_ms;   /* vmm_starved_ms() then */
 	const char *channel_why; /* the agent's port was closed: why */
 	int n_signals;	     /* INT and TERM so far */
 	bool is_up;	     /* the guest has been heard on its agent channel */

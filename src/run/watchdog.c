@@ -6,6 +6,8 @@
  *		  A KVM guest that never said anything is a broken KVM after a few seconds.
  *	heartbeat one ping every 5 s, the only periodic wake-up. Three unanswered
  *		  while the VMM runs and gets CPU time: 121. A stopped VMM: 121.
+ *		  Time for which the host gave it no CPU does not count, here and
+ *		  at boot: an oversubscribed host is no broken guest.
  *	limit	  --timeout from the program's start: 124.
  *	hang	  the kernel said that something hangs, and the program does not
  *		  end within spec->hang_grace_ms: 121.
@@ -30,10 +32,34 @@ static uint64_t boot_patience_ms(const struct supervisor *s)
 	return s->opt.spec->boot_timeout_ms;
 }
 
+static const struct vmm *busy_vmm(const struct supervisor *s)
+{
+	const struct guest *g = s->maker ? s->maker : s->guest;
+
+	return g ? guest_vmm(g) : NULL;
+}
+
+static void mark_silence(struct supervisor *s)
+{
+	s->silent_since_ms = loop_now_ms();
+	s->starved_mark_ms = busy_vmm(s) ? vmm_starved_ms(busy_vmm(s)) : 0;
+}
+
+/* Silence for which the guest itself is to blame: without the time that the host gave it no CPU. */
+static uint64_t silence_ms(const struct supervisor *s)
+{
+	uint64_t elapsed = loop_now_ms() - s->silent_since_ms;
+	uint64_t starved = busy_vmm(s) ? vmm_starved_ms(busy_vmm(s)) : 0;
+
+	starved = starved > s->starved_mark_ms ? starved - s->starved_mark_ms : 0;
+	return elapsed > starved ? elapsed - starved : 0;
+}
+
 static void arm_boot(struct supervisor *s)
 {
 	loop_timer_remove(s->loop, s->timer_boot);
 	s->timer_boot = loop_timer(s->loop, boot_patience_ms(s), on_boot_silence, s);
+	mark_silence(s);
 }
 
 static bool was_heard(struct supervisor *s)
@@ -53,6 +79,10 @@ static void on_boot_silence(void *ctx)
 	if (was_heard(s)) { /* slow, but alive */
 		s->is_up = true;
 		arm_boot(s);
+		return;
+	}
+	if (silence_ms(s) < boot_patience_ms(s)) { /* the host's fault */
+		s->timer_boot = loop_timer(s->loop, boot_patience_ms(s) - silence_ms(s), on_boot_silence, s);
 		return;
 	}
 	if (s->opt.plan->machine.accel == ACCEL_KVM && !s->is_up) {
@@ -120,15 +150,13 @@ static void hung(struct supervisor *s, const char *why)
 static void on_status(void *ctx, const char *status, const struct error *err)
 {
 	struct supervisor *s = ctx;
-	uint64_t used = vmm_cpu_ms(guest_vmm(s->guest)) - s->cpu_ms_mark;
-
 	if (s->state >= SUP_DYING || s->unanswered_pings < MISSED_PINGS)
 		return;
 	if (err)
 		hung(s, "the virtual machine monitor does not answer");
 	else if (strcmp(status, "running"))
 		hung(s, "the virtual machine was stopped");
-	else if (used >= 100)
+	else if (silence_ms(s) >= MISSED_PINGS * HEARTBEAT_MS)
 		hung(s, "the guest agent does not answer");
 	/* else: the host gives it no time; patience */
 }
@@ -157,7 +185,7 @@ static void on_heartbeat(void *ctx)
 		return;
 	}
 	if (!s->unanswered_pings)
-		s->cpu_ms_mark = vmm_cpu_ms(guest_vmm(s->guest));
+		mark_silence(s);
 	s->unanswered_pings++;
 	channel_send(guest_channel(s->guest), 0, ping, .nonce = ++s->ping_nonce);
 }

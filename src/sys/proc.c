@@ -470,3 +470,23 @@ uint64_t proc_cpu_ms(pid_t pid)
 		return 0;
 	return (user + system) * 1000 / (unsigned long long)sysconf(_SC_CLK_TCK);
 }
+
+uint64_t proc_starved_ms(pid_t pid)
+{
+	_cleanup_free_ char *dir = mem_printf("/proc/%d/task", (int)pid);
+	_cleanup_strv_ struct strv tasks = STRV_INIT;
+	unsigned long long longest = 0;
+
+	if (fs_list(dir, &tasks, NULL) < 0)
+		return 0;
+	for (size_t i = 0; i < tasks.n; i++) {
+		_cleanup_free_ char *path = mem_printf("%s/%s/schedstat", dir, tasks.v[i]);
+		_cleanup_str_ struct str text = STR_INIT;
+		unsigned long long waited;
+
+		/* Documentation/scheduler/sched-stats: time on a CPU, time waiting for one (ns), number of turns. */
+		if (fs_read(path, 256, &text, NULL) == 0 && sscanf(str_cstr(&text), "%*u %llu", &waited) == 1 && waited > longest)
+			longest = waited;
+	}
+	return longest / 1000000;
+}

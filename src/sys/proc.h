@@ -83,3 +83,10 @@ int proc_passed_signal(void); /* 0: none so far */
 
 /* CPU time that a process has used so far, user and system, milliseconds; 0 when it is gone. */
 uint64_t proc_cpu_ms(pid_t pid);
+
+/*
+ * Time, in milliseconds, for which the thread of pid that waited longest was
+ * ready to run and got no CPU: what tells a starved process from an idle one.
+ * 0 when the host does not say (CONFIG_SCHED_INFO).
+ */
+uint64_t proc_starved_ms(pid_t pid);

@@ -615,6 +615,11 @@ uint64_t vmm_cpu_ms(const struct vmm *v)
 	return v->pid ? proc_cpu_ms(v->pid) : 0;
 }
 
+uint64_t vmm_starved_ms(const struct vmm *v)
+{
+	return v->pid ? proc_starved_ms(v->pid) : 0;
+}
+
 void vmm_kill(struct vmm *v)
 {
 	if (v->pid)

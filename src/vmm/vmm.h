@@ -157,6 +157,8 @@ typedef void vmm_status_fn(void *ctx, const char *status, const struct error *er
 void vmm_status(struct vmm *v, vmm_status_fn *done, void *ctx);
 /* CPU time that the process has used, milliseconds (does a silent guest get time at all?). */
 uint64_t vmm_cpu_ms(const struct vmm *v);
+/* Time for which it wanted a CPU and got none, milliseconds (proc_starved_ms): an oversubscribed host, no broken guest. */
+uint64_t vmm_starved_ms(const struct vmm *v);
 /* Asks it to quit and kills it after grace_ms; VMM_EVENT_EXITED follows. */
 void vmm_quit(struct vmm *v, unsigned grace_ms);
 void vmm_kill(struct vmm *v);
