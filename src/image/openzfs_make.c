@@ -129,19 +129,47 @@ static int run_autogen(const char *tree, struct error *err)
 	return error_hint(err, "apt install autoconf automake libtool gettext pkg-config");
 }
 
-/* A build tree made with O= has its sources elsewhere; configure wants to know both. */
+#define SOURCE_MARK "include/linux/miscdevice.h" /* configure reads it by path */
+
+static bool has_sources(const char *dir)
+{
+	_cleanup_free_ char *mark = fs_join(dir, SOURCE_MARK);
+
+	return fs_exists(mark);
+}
+
+/*
+ * Where a build tree's headers are: in it, where its `source` link points (a
+ * build with O=), or, in Debian's packages, beside it in a folder that the
+ * flavours have in common. Caller frees.
+ */
+static char *kernel_source(const char *obj)
+{
+	_cleanup_free_ char *source = fs_join(obj, "source"), *real = fs_real_path(obj, NULL), *parent = NULL;
+	_cleanup_strv_ struct strv names = STRV_INIT;
+
+	if (has_sources(obj) || !real)
+		return mem_strdup(obj);
+	if (has_sources(source))
+		return take_ptr(source);
+	parent = mem_strndup(real, (size_t)(strrchr(real, '/') - real));
+	if (fs_list(parent, &names, NULL) < 0)
+		return mem_strdup(obj);
+	for (size_t i = 0; i < names.n; i++) {
+		_cleanup_free_ char *common = fs_join(parent, names.v[i]);
+
+		if (str_ends(names.v[i], "-common") && has_sources(common))
+			return take_ptr(common);
+	}
+	return mem_strdup(obj);
+}
+
 static void add_kernel_args(struct strv *argv, const struct kernel *kernel)
 {
-	static const char *const mark = "include/linux/miscdevice.h";
 	const struct arch *arch = arch_find(kernel->arch);
-	_cleanup_free_ char *obj = kernel_build_path(kernel);
-	_cleanup_free_ char *here = fs_join(obj, mark);
-	_cleanup_free_ char *source = fs_join(obj, "source");
+	_cleanup_free_ char *obj = kernel_build_path(kernel), *source = kernel_source(obj);
 
-	if (!fs_exists(here) && fs_is_dir(source))
-		strv_addf(argv, "--with-linux=%s", source);
-	else
-		strv_addf(argv, "--with-linux=%s", obj);
+	strv_addf(argv, "--with-linux=%s", source);
 	strv_addf(argv, "--with-linux-obj=%s", obj);
 	if (!arch || arch == arch_native())
 		return;

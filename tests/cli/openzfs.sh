@@ -129,6 +129,17 @@ status "make install" 0 quiz openzfs make -k 6.1.0-toy install
 holds "the tests are there" test -f "$home/install/usr/local/share/zfs/zfs-tests.sh"
 is "no modules beside ours" "$(find "$home/install" -name '*.ko')" ""
 
+# ---- where a kernel's headers are: in its build tree, behind a link, or beside it as Debian packs them ----
+like "in it" "$args" "*--with-linux=*/6.1.0-toy/build
+*"
+kernel=$XDG_DATA_HOME/quiz/kernels/6.6.0-toy
+mkdir -p "$kernel/headers/linux-headers-6.6.0-common"
+mv "$kernel/build" "$kernel/headers/linux-headers-6.6.0-toy"
+mv "$kernel/headers/linux-headers-6.6.0-toy/include/linux" "$kernel/headers/linux"
+mkdir "$kernel/headers/linux-headers-6.6.0-common/include"
+mv "$kernel/headers/linux" "$kernel/headers/linux-headers-6.6.0-common/include/linux"
+ln -s headers/linux-headers-6.6.0-toy "$kernel/build"
+
 # ---- failures ----
 status "a broken build" 125 quiz openzfs make -k 6.1.0-toy broken
 like "the compiler's words" "$err_out" "*spa.c:1:1: error: expected something*"
@@ -140,6 +151,9 @@ like "is not taken" "$err_out" "*hint: quiz openzfs make -k 6.6.0-toy*"
 # ---- several kernels, GPL, a kernel made anew ----
 status "configures by itself; newer than META knows" 0 quiz openzfs make -k 6.6.0-toy
 like "says so" "$(cat "$scratch/tree/.quiz/openzfs/6.6.0-toy/build/configure.args")" "*--enable-linux-experimental*"
+like "the headers beside" "$(cat .quiz/openzfs/6.6.0-toy/build/configure.args)" \
+	"*--with-linux=*/headers/linux-headers-6.6.0-common
+*--with-linux-obj=*/6.6.0-toy/build*"
 holds "both are there" test -f "$extra/zfs.ko" -a -f .quiz/openzfs/6.6.0-toy/stage/usr/lib/modules/6.6.0-toy/extra/zfs.ko
 status "GPL" 0 quiz openzfs configure --gpl -k 6.1.0-toy
 status "GPL, made" 0 quiz openzfs make -k 6.1.0-toy
