@@ -331,7 +331,7 @@ static const char *const boilerplate[] = {
 	"__asan_*", "asan_*", "check_region_inline", "kmsan_*", "__msan_*", "kcsan_*", "__tsan_*", "kfence_*",
 	"__kfence_*", "ubsan_*", "__ubsan_*", "handle_overflow", "val_to_string*", "refcount_warn_saturate",
 	"refcount_*", "__refcount_*", "__list_add_valid*", "__list_del_entry_valid*", "debug_print_object",
-	"object_err", "slab_err", "slab_bug", "slab_fix", "slab_pad_check*", "check_bytes_and_report",
+	"object_err", "slab_err", "__slab_err", "slab_bug", "slab_fix", "slab_pad_check*", "check_bytes_and_report",
 	"check_object", "free_debug_processing", "free_to_partial_list", "alloc_debug_processing", "__slab_free",
 	"do_slab_free", "kmem_cache_free*", "__kmem_cache_free*", "kfree*", "__copy_overflow", "kvfree", "bad_page",
 	"list_slab_objects*", "__kmem_cache_shutdown", "kmem_cache_destroy*", "print_trailer",

@@ -377,6 +377,15 @@ static void title_from_head(const struct report *r, char *title, size_t size)
 	p = strstr(title, " ]---");
 	if (p)
 		*p = '\0';
+	/* "BUG kmalloc-64 (Tainted: G           O     ): Redzone overwritten" */
+	p = strstr(title, " (Tainted: ");
+	if (!p)
+		p = strstr(title, " (Not tainted)");
+	if (p && strchr(p, ')')) {
+		const char *rest = strchr(p, ')') + 1;
+
+		memmove(p, rest, strlen(rest) + 1);
+	}
 	/* "Internal error: Oops - BUG: 00000000f2000800 [#1] SMP", "illegal operation: 0001 ilc:1 [#1] SMP" */
 	p = strstr(title, " ilc:");
 	if (!p)
