@@ -71,15 +71,12 @@ static _Noreturn void supervise(const struct run_request *req, int fd_consumed)
 	const struct run_background bg = { .waits_for_client = !req->spec->detach, .has_id = has_id, .ready = is_ready };
 	struct run_request mine = *req;
 	struct error err = ERROR_INIT;
-	int status = 0, null_fd;
+	int status = 0;
 	char number[16];
 
 	report_fd = fd_consumed;
-	setsid();
+	proc_detach();
 	signal(SIGHUP, SIG_IGN);
-	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	for (int i = 0; null_fd >= 0 && i < 3; i++)
-		dup2(null_fd, i);
 	mine.background = &bg;
 	if (run_execute(&mine, say_text, &status, &err) < 0) {
 		_cleanup_free_ char *text = mem_printf("quiz: %s\n%s%s", err.text, *err.hint ? "hint: " : "", err.hint);

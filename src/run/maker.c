@@ -51,7 +51,23 @@ static void on_resumed(void *ctx, const struct error *err)
 		sup_lost(s, err->text);
 }
 
-/* The maker becomes the machine of this run after all. */
+static void on_maker_resumed(void *ctx, const struct error *err)
+{
+	struct supervisor *s = ctx;
+
+	if (s->state != SUP_LOAD)
+		return;
+	if (err)
+		sup_lost(s, err->text); /* it died: the machine boots again */
+	else
+		sup_setup(s);
+}
+
+/*
+ * The maker becomes the machine of this run after all. A VMM that is freed
+ * fails what it was asked, so every callback here looks at the state first: a
+ * run that has ended meanwhile goes nowhere.
+ */
 static void use_maker(struct supervisor *s, const char *why, const struct error *err)
 {
 	note(s, why, err);
@@ -60,14 +76,16 @@ static void use_maker(struct supervisor *s, const char *why, const struct error 
 	s->maker = NULL;
 	template_discard(s->template);
 	s->template = NULL;
-	vmm_resume(guest_vmm(s->guest), on_resumed, s);
-	sup_setup(s);
+	s->state = SUP_LOAD;
+	vmm_resume(guest_vmm(s->guest), on_maker_resumed, s);
 }
 
 static void on_loaded(void *ctx, const struct error *err)
 {
 	struct supervisor *s = ctx;
 
+	if (s->state != SUP_LOAD)
+		return;
 	if (err) {
 		sup_lost(s, err->text); /* sup_lost starts over without the template while nothing was run */
 		return;
@@ -127,8 +145,10 @@ static void on_saved(void *ctx, const struct error *err)
 	_cleanup_free_ char *log = mem_printf("%s/console.log", s->opt.record->dir);
 	struct error why = ERROR_INIT;
 
-	if (err) {
-		use_maker(s, "no template was made", err);
+	if (s->state != SUP_SAVE)
+		return;
+	if (err || s->clone_is_lost) {
+		use_maker(s, err ? "no template was made" : "the clone's QEMU is gone, no template was made", err);
 		return;
 	}
 	info = describe(s, "base");
@@ -148,6 +168,8 @@ static void on_paused(void *ctx, const struct error *err)
 	struct supervisor *s = ctx;
 	int fd;
 
+	if (s->state != SUP_SAVE)
+		return;
 	if (err) {
 		use_maker(s, "no template was made", err);
 		return;
@@ -168,6 +190,8 @@ static void on_still(void *ctx, const struct error *err)
 {
 	struct supervisor *s = ctx;
 
+	if (s->state != SUP_SAVE)
+		return;
 	if (err)
 		use_maker(s, "no template was made", err);
 	else
@@ -177,7 +201,10 @@ static void on_still(void *ctx, const struct error *err)
 void maker_save(struct supervisor *s)
 {
 	s->state = SUP_SAVE;
-	guest_steps(s->maker, &quiesce, on_still, s);
+	if (s->clone_is_lost)
+		use_maker(s, "the clone's QEMU is gone, no template is made", NULL);
+	else
+		guest_steps(s->maker, &quiesce, on_still, s);
 }
 
 /* ---- prepared templates ---- */
@@ -186,6 +213,8 @@ static void on_prepared_loaded(void *ctx, const struct error *err)
 {
 	struct supervisor *s = ctx;
 
+	if (s->state != SUP_LOAD)
+		return;
 	if (err) {
 		sup_setup_failed(s, err);
 		return;
@@ -204,10 +233,14 @@ int maker_prepare(struct supervisor *s, struct error *err)
 {
 	const struct run_plan *p = s->opt.plan;
 	struct machine m = p->machine; /* shallow: only read */
-	struct template *base;
+	struct template *base, *other;
 	const char *why = "";
 	int fd = -1, r = -1;
 
+	if (template_find(s->opt.paths, p->prepared_key, p->prepared_text, &other)) {
+		template_free(other);
+		return error_set(err, ERROR_BUSY, "another run has made it");
+	}
 	if (!template_find(s->opt.paths, p->template_key, p->template_text, &base))
 		return error_set(err, ERROR_MISSING, "the base template is gone");
 	s->template = template_begin(s->opt.paths, p->prepared_key, p->machine.memory_bytes, &why);
@@ -239,6 +272,8 @@ static void on_prepared_saved(void *ctx, const struct error *err)
 	_cleanup_free_ char *info = NULL;
 	struct error why = ERROR_INIT;
 
+	if (s->state != SUP_SAVE)
+		return;
 	if (err) {
 		sup_setup_failed(s, err);
 		return;
@@ -255,9 +290,12 @@ static void on_prepared_saved(void *ctx, const struct error *err)
 static void on_prepared_paused(void *ctx, const struct error *err)
 {
 	struct supervisor *s = ctx;
-	int fd = err ? -1 : open(s->template->state_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	struct error why = ERROR_INIT;
+	int fd;
 
+	if (s->state != SUP_SAVE)
+		return;
+	fd = err ? -1 : open(s->template->state_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0) {
 		if (!err)
 			error_sys(&why, errno, "create '%s'", s->template->state_path);

@@ -513,6 +513,16 @@ static void plan_program(struct run_plan *p, const struct run_facts *f)
 
 /* ---- the template's key ---- */
 
+/* Not all that a step does is in its description: a file's content, a sector size, the tmpfs' size. */
+static void describe_exactly(const struct steps *steps, struct str *out)
+{
+	for (size_t i = 0; i < steps->n; i++) {
+		str_add(out, "step=");
+		step_describe(&steps->v[i], out);
+		str_addf(out, " %016" PRIx64 "\n", step_hash(&steps->v[i]));
+	}
+}
+
 static void plan_template(struct run_plan *p, const struct run_facts *f)
 {
 	_cleanup_str_ struct str text = STR_INIT;
@@ -533,11 +543,7 @@ static void plan_template(struct run_plan *p, const struct run_facts *f)
 	for (int i = 0; i < RUN_N_LAYERS; i++)
 		if (layer_table[i].is_base && f->layers[i].path)
 			str_addf(&text, "layer.%s.file=%016" PRIx64 "\n", layer_table[i].name, fs_identity(f->layers[i].path));
-	for (size_t i = 0; i < p->base.n; i++) {
-		str_add(&text, "step=");
-		step_describe(&p->base.v[i], &text);
-		str_add_char(&text, '\n');
-	}
+	describe_exactly(&p->base, &text);
 	snprintf(key, sizeof(key), "%016" PRIx64, hash_mem(HASH_INIT, text.p, text.len));
 	p->template_key = mem_strdup(key);
 	p->template_text = str_take(&text);
@@ -569,14 +575,8 @@ static void plan_prepared(struct run_plan *p, const struct run_facts *f)
 			str_addf(&text, "layer.%s=%s %016" PRIx64 "\n", layer_table[i].name, f->layers[i].key,
 				 fs_identity(f->layers[i].path));
 		}
-	for (size_t i = 0; i < p->layers.n; i++) {
-		const struct step *s = &p->layers.v[i];
-
-		str_add(&text, "step=");
-		step_describe(s, &text);
-		/* A hook's text and a file's content are in b. */
-		str_addf(&text, " %016" PRIx64 "\n", hash_str(hash_str(HASH_INIT, s->b), s->c));
-	}
+	describe_exactly(&p->layers, &text);
+	describe_exactly(&p->prepare, &text);
 	for (size_t i = 0; i < p->n_init_hooks; i++) {
 		str_addf(&text, "init=%s", p->init_hooks[i].path);
 		for (size_t k = 0; k < p->init_hooks[i].env.n; k++)

@@ -245,20 +245,19 @@ static void prepare_in_background(const struct supervisor_options *run)
 	struct outcome o = { 0 };
 	struct error err = ERROR_INIT;
 	_cleanup_free_ char *dir = NULL;
-	int null_fd, lock_fd;
 	pid_t pid;
 
 	fflush(NULL);
 	pid = proc_fork(true, NULL);
 	if (pid != 0)
 		return;
-	setsid();
-	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	for (int i = 0; null_fd >= 0 && i < 3; i++)
-		dup2(null_fd, i); /* whoever reads our stdout is not kept waiting */
+	proc_detach();
+	close(run->record->lock_fd); /* the run itself is over */
+	if (nice(10) < 0) {
+		/* As urgent as before, then. */
+	}
 	dir = mem_printf("%s/prepare-%d", run->paths->runtime, (int)getpid());
-	lock_fd = make_run_dir(dir, &err);
-	if (lock_fd < 0)
+	if (make_run_dir(dir, &err) < 0) /* its lock goes with the process */
 		_exit(0);
 	rec.id = mem_strdup("prepare");
 	rec.dir = rec.artifacts = dir;

@@ -87,6 +87,19 @@ void step_describe(const struct step *s, struct str *out)
 	}
 }
 
+uint64_t step_hash(const struct step *s)
+{
+	const char *const texts[] = { s->a, s->b, s->c, s->d };
+	const uint64_t numbers[] = { s->kind, s->n, s->count, s->mode, s->flags, s->list.n };
+	uint64_t h = hash_mem(HASH_INIT, numbers, sizeof(numbers));
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		h = hash_str(h, texts[i] ? texts[i] : "");
+	for (size_t i = 0; i < s->list.n; i++)
+		h = hash_str(h, s->list.v[i]);
+	return h;
+}
+
 /* A list for the encoder borrows the string array. */
 static struct wire_list list_of(const struct strv *sv)
 {

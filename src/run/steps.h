@@ -48,6 +48,9 @@ void steps_join(struct steps *dst, const struct steps *src);
 /* "mount image 'root' of disk 'root'": for --dry-run and for errors. */
 void step_describe(const struct step *s, struct str *out);
 
+/* Changes with everything that step_encode() would send, but for entropy and time. */
+uint64_t step_hash(const struct step *s);
+
 /*
  * Encodes the request with this id into buf (WIRE_FRAME_MAX bytes). Returns
  * its size, or 0 when a text is too long for a frame.

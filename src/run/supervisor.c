@@ -129,10 +129,17 @@ static void retry_cold(void *ctx)
 	_cleanup_free_ char *text = NULL;
 	struct error err = ERROR_INIT;
 
-	if (s->state != SUP_LOAD)
+	s->timer_retry = 0;
+	if (s->state >= SUP_DYING)
 		return;
-	text = mem_printf("the template could not be used (%s); it is removed and the machine boots",
+	text = mem_printf("%s (%s); the machine boots without one",
+			  s->maker || !s->template ? "no template can be made" : "the template can not be used and is removed",
 			  s->out->lost_why ? s->out->lost_why : "it did not load");
+	s->state = SUP_BOOT; /* what the VMMs still had to do fails when they are freed, and means nothing */
+	loop_timer_remove(s->loop, s->timer_channel);
+	loop_timer_remove(s->loop, s->timer_hang);
+	s->timer_channel = s->timer_hang = 0;
+	s->unanswered_pings = 0;
 	if (s->opt.spec->verbosity)
 		s->opt.note(text);
 	free(s->out->template_why);
@@ -143,7 +150,8 @@ static void retry_cold(void *ctx)
 	s->maker = NULL;
 	template_discard(s->template);
 	s->template = NULL;
-	s->is_prepared = s->out->was_prepared = false;
+	s->is_prepared = s->out->was_prepared = s->clone_is_lost = false;
+	s->out->n_stages = 0;
 	/* Another machine: what the first one said is no history of this one. */
 	console_restart(s->console);
 	analyser_free(s->analyser);
@@ -153,18 +161,36 @@ static void retry_cold(void *ctx)
 		sup_setup_failed(s, &err);
 }
 
+/* Has nothing been asked of the guest yet that a second start would repeat? */
+static bool is_fresh(const struct supervisor *s)
+{
+	if (s->state == SUP_LOAD)
+		return true;
+	return s->state == SUP_SETUP && s->template && !channel_received(guest_channel(s->guest));
+}
+
+static bool start_over(struct supervisor *s, const char *why)
+{
+	free(s->out->lost_why);
+	s->out->lost_why = mem_strdup(why);
+	if (!s->timer_retry)
+		s->timer_retry = loop_timer(s->loop, 0, retry_cold, s);
+	return true;
+}
+
+bool sup_starts_over(struct supervisor *s, const char *why)
+{
+	return is_fresh(s) && !s->opt.makes_prepared && start_over(s, why);
+}
+
 void sup_lost(struct supervisor *s, const char *why)
 {
-	if (s->state >= SUP_DYING)
+	if (s->state >= SUP_DYING || sup_starts_over(s, why))
 		return;
 	if (s->state == SUP_FINISH && s->opt.plan->wants_power_off)
 		return; /* it powers itself off, as asked */
 	free(s->out->lost_why);
 	s->out->lost_why = mem_strdup(why);
-	if (s->state == SUP_LOAD && !s->opt.makes_prepared) {
-		loop_timer(s->loop, 0, retry_cold, s);
-		return;
-	}
 	s->out->facts.is_lost = true;
 	sup_die(s, LAST_WORDS_MS);
 }
@@ -310,6 +336,7 @@ static void on_channel_lost(void *ctx)
 	struct supervisor *s = ctx;
 	_cleanup_free_ char *text = mem_printf("the guest agent is gone: %s", s->channel_why);
 
+	s->timer_channel = 0;
 	sup_lost(s, text);
 }
 
@@ -318,8 +345,10 @@ static void on_guest_lost(void *ctx, struct guest *g, const char *why)
 {
 	struct supervisor *s = ctx;
 
+	if (s->maker && g == s->guest)
+		return; /* the waiting clone: its exit says it */
 	s->channel_why = why; /* static text, or strerror()'s */
-	loop_timer(s->loop, VMM_LAST_WORDS_MS, on_channel_lost, s);
+	s->timer_channel = loop_timer(s->loop, VMM_LAST_WORDS_MS, on_channel_lost, s);
 }
 
 static void on_vmm_event(void *ctx, struct guest *g, enum vmm_event ev, const char *text)
@@ -330,6 +359,15 @@ static void on_vmm_event(void *ctx, struct guest *g, enum vmm_event ev, const ch
 		return;
 	if ((ev == VMM_EVENT_SHUTDOWN || ev == VMM_EVENT_EXITED) && s->state == SUP_FINISH && s->timer_dying) {
 		leave(s); /* as asked */
+		return;
+	}
+	if (s->maker && g == s->guest) { /* waits for the maker, and was nothing to the run so far */
+		s->clone_is_lost |= ev == VMM_EVENT_EXITED;
+		return;
+	}
+	/* Of its own accord no guest ends the maker's process: a full file system under its memory does (SIGBUS). */
+	if (s->maker && ev == VMM_EVENT_EXITED && s->state < SUP_LOAD) {
+		start_over(s, text && *text ? text : "the virtual machine monitor ended");
 		return;
 	}
 	if (s->state < SUP_DYING)
@@ -364,6 +402,8 @@ static void on_base_done(void *ctx, const struct error *err)
 {
 	struct supervisor *s = ctx;
 
+	if (s->state != SUP_BASE)
+		return;
 	if (err)
 		sup_setup_failed(s, err);
 	else if (s->maker)
@@ -377,13 +417,15 @@ static void on_up(void *ctx, struct guest *g, const struct wire_hello *hello)
 	struct supervisor *s = ctx;
 	struct error err = ERROR_INIT;
 
+	if (s->state != SUP_BOOT)
+		return;
 	s->is_up = true;
 	analyser_agent(s->analyser, ANALYSER_AGENT_READY, loop_now_ms());
 	s->state = SUP_BASE;
 	guest_steps(g, &s->opt.plan->base, on_base_done, s);
 	/* The clone's VMM starts while the maker mounts its images. */
 	if (g == s->maker && maker_start_clone(s, &err) < 0)
-		sup_setup_failed(s, &err);
+		s->clone_is_lost = true;
 }
 
 int sup_start_guest(struct supervisor *s, const struct machine *m, struct guest **ret, struct error *err)
@@ -585,7 +627,17 @@ static void open_template(struct supervisor *s)
 	if (template_find(s->opt.paths, p->template_key, p->template_text, &s->template))
 		return;
 	s->template = template_begin(s->opt.paths, p->template_key, p->machine.memory_bytes, &why);
-	if (!s->template && s->opt.spec->verbosity) {
+	if (s->template) {
+		struct template *other;
+
+		/* Published between our looks. */
+		if (!template_find(s->opt.paths, p->template_key, p->template_text, &other))
+			return;
+		template_free(s->template);
+		s->template = other;
+		return;
+	}
+	if (s->opt.spec->verbosity) {
 		_cleanup_free_ char *text = mem_printf("no template is made: %s", why);
 
 		s->opt.note(text);

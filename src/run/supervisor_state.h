@@ -22,7 +22,7 @@ enum sup_state {
 	SUP_BOOT,    /* waiting for the agent's HELLO */
 	SUP_BASE,    /* base steps */
 	SUP_SAVE,    /* the maker is being saved */
-	SUP_LOAD,    /* the clone loads its state */
+	SUP_LOAD,    /* the clone loads its state, or the maker is resumed */
 	SUP_SETUP,   /* setup steps */
 	SUP_HOOKS,   /* guest-init hooks */
 	SUP_PROGRAM, /* the program runs */
@@ -70,6 +70,7 @@ struct supervisor {
 	struct guest *guest; /* the one that runs, or will run, the program */
 	struct guest *maker; /* the one that becomes a template, until it is saved */
 	struct template *template; /* being made or cloned from; NULL: none */
+	bool clone_is_lost;  /* the VMM that waits for the maker's state is gone: the maker becomes the machine */
 	bool is_prepared;    /* `template` is a prepared one: layers and hooks are in it */
 	struct steps setup;  /* joined from the plan's; only its array is ours */
 
@@ -85,7 +86,7 @@ struct supervisor {
 	struct steps finish;
 	bool has_counters;
 
-	uint64_t timer_boot, timer_limit, timer_heartbeat, timer_analyser, timer_dying, timer_hang;
+	uint64_t timer_boot, timer_limit, timer_heartbeat, timer_analyser, timer_dying, timer_hang, timer_channel, timer_retry;
 	void (*hang_done)(struct supervisor *s); /* a hang report is under way; what comes after it */
 	uint64_t timer_report;
 	struct steps report;
@@ -109,6 +110,12 @@ void sup_end_early(struct supervisor *s, uint64_t grace_ms);
 /* A profile, a mount, a module: the program is not started. */
 void sup_setup_failed(struct supervisor *s, const struct error *err);
 void sup_lost(struct supervisor *s, const char *why);
+/*
+ * A clone that never said a word, or a VMM that died before anything was
+ * asked of its guest: it boots instead, without a template. False: there is
+ * no such excuse.
+ */
+bool sup_starts_over(struct supervisor *s, const char *why);
 /* Goes on from the state reached, with s->guest ready for the setup steps. */
 void sup_setup(struct supervisor *s);
 int sup_start_guest(struct supervisor *s, const struct machine *m, struct guest **ret, struct error *err);

@@ -1,17 +1,27 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * Theory of operation: a template is found by its key and believed only when
- * its manifest is the same text that this run computed. Whoever uses one holds
- * a shared flock on its lock file; removal takes it exclusively first, then
- * renames the folder away, so that a finder either has the lock or sees
- * nothing. Locks go with their processes: nothing has to be cleaned up after a
- * crash but temporary folders, whose makers' locks tell that they are dead.
+ * its manifest is the text that this run computed, followed by what publishing
+ * added: the sizes of its files and the host's boot. The boot, because nothing
+ * is synced (a hundred megabytes would have to be written while the user
+ * waits): after a power cut a file system may have the names without the
+ * content.
+ *
+ * Whoever uses one holds a shared flock on its lock file; removal takes it
+ * exclusively first, then renames the folder away, so that a finder either has
+ * the lock or sees nothing. An exclusive lock is only ever held for a moment
+ * (removal, or somebody who asks whether it is in use), so a finder waits for
+ * it: a spurious "none" would be a machine that boots for nothing. Locks go
+ * with their processes: nothing has to be cleaned up after a crash but
+ * temporary folders and <key>.maker files, whose locks tell that their makers
+ * are dead.
  */
 
 #include "run/template.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -30,13 +40,21 @@
 /* Room that must stay free beside a template: others live on that file system too. */
 #define SPARE_BYTES (256ull << 20)
 
-/* [0]: memory, [1]: disk. Caller frees. */
+/* The one place that the environment names, for tests and for machines with a small /dev/shm; NULL: none. */
+static const char *named_place(void)
+{
+	const char *dir = getenv("QUIZ_TEMPLATE_DIR");
+
+	return dir && *dir == '/' ? dir : NULL;
+}
+
+/* [0]: memory, [1]: disk, or the one that is named and NULL. Caller frees. */
 static void places(const struct paths *p, char *ret[N_PLACES])
 {
-	const char *shm = getenv("QUIZ_TEMPLATE_DIR"); /* for tests and for machines with a small /dev/shm */
+	const char *named = named_place();
 
-	ret[0] = shm && *shm == '/' ? mem_strdup(shm) : mem_printf("/dev/shm/quiz-%u", (unsigned)geteuid());
-	ret[1] = mem_printf("%s/templates", p->cache);
+	ret[0] = named ? mem_strdup(named) : mem_printf("/dev/shm/quiz-%u", (unsigned)geteuid());
+	ret[1] = named ? NULL : mem_printf("%s/templates", p->cache);
 }
 
 static void places_free(char *v[N_PLACES])
@@ -50,7 +68,7 @@ static bool is_safe(const char *dir)
 {
 	struct stat st;
 
-	return lstat(dir, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 022);
+	return dir && lstat(dir, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 022);
 }
 
 static void set_paths(struct template *t)
@@ -69,7 +87,7 @@ static struct template *template_new(const char *key, char *dir_consumed)
 
 	t->key = mem_strdup(key);
 	t->dir = dir_consumed;
-	t->lock_fd = -1;
+	t->lock_fd = t->maker_fd = -1;
 	set_paths(t);
 	return t;
 }
@@ -83,6 +101,9 @@ static void template_destroy(struct template *t)
 	free(t->state_path);
 	free(t->console_path);
 	close_fd(&t->lock_fd);
+	if (t->maker_lock)
+		lock_remove(t->maker_lock, &t->maker_fd);
+	free(t->maker_lock);
 	free(t);
 }
 
@@ -90,15 +111,36 @@ static int lock_use(const char *dir)
 {
 	_cleanup_free_ char *lock = mem_printf("%s/lock", dir);
 
-	return fs_is_dir(dir) ? lock_take(lock, LOCK_SHARED_MODE, false, NULL, NULL, NULL) : -1;
+	return lock_take_existing(lock, LOCK_SHARED_MODE, true, NULL);
+}
+
+static uint64_t size_of(const char *dir, const char *name)
+{
+	_cleanup_free_ char *path = mem_printf("%s/%s", dir, name);
+	struct stat st;
+
+	return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+/* The whole manifest of a template in this folder. */
+static void manifest_text(const char *dir, const char *text, struct str *out)
+{
+	_cleanup_str_ struct str boot = STR_INIT;
+
+	fs_read("/proc/sys/kernel/random/boot_id", 64, &boot, NULL); /* none: one that never changes */
+	str_addf(out, "%sram=%" PRIu64 "\nstate=%" PRIu64 "\nboot=%s\n", text, size_of(dir, "ram"), size_of(dir, "state"),
+		 str_cstr(&boot));
 }
 
 static bool manifest_matches(const char *dir, const char *text)
 {
 	_cleanup_free_ char *path = mem_printf("%s/manifest", dir);
 	_cleanup_str_ struct str have = STR_INIT;
+	_cleanup_str_ struct str want = STR_INIT;
 
-	return fs_read(path, MANIFEST_MAX, &have, NULL) == 0 && !strcmp(str_cstr(&have), text);
+	manifest_text(dir, text, &want);
+	return fs_read(path, MANIFEST_MAX, &have, NULL) == 0 && have.len == want.len &&
+	       !memcmp(str_cstr(&have), str_cstr(&want), want.len);
 }
 
 /* Renames it away under an exclusive lock, then removes it. ERROR_BUSY when in use. */
@@ -106,14 +148,18 @@ static int remove_dir(const char *dir, uint64_t *ret_bytes, struct error *err)
 {
 	_cleanup_free_ char *lock = mem_printf("%s/lock", dir);
 	_cleanup_free_ char *gone = NULL;
-	_cleanup_close_ int fd = lock_take(lock, LOCK_EXCLUSIVE_MODE, false, NULL, NULL, err);
+	_cleanup_close_ int fd = lock_take_existing(lock, LOCK_EXCLUSIVE_MODE, false, err);
 	const char *base = strrchr(dir, '/');
 
-	if (fd < 0)
+	if (ret_bytes)
+		*ret_bytes = 0;
+	/* One without a lock file is nobody's. */
+	if (fd < 0 && (fs_exists(lock) || !fs_is_dir(dir)))
 		return -1;
 	gone = mem_printf("%.*s/.tmp-gone-%s.%d", (int)(base - dir), dir, base + 1, (int)getpid());
 	if (rename(dir, gone) < 0)
 		return errno == ENOENT ? 0 : error_sys(err, errno, "remove '%s'", dir);
+	close_fd(&fd); /* whoever waits for it learns that it is gone */
 	return fs_remove_tree(gone, ret_bytes, err);
 }
 
@@ -164,26 +210,32 @@ struct template *template_begin(const struct paths *p, const char *key, uint64_t
 	*ret_why = "no file system has room for it";
 	places(p, place);
 	for (int i = 0; i < N_PLACES && !t; i++) {
-		_cleanup_free_ char *lock = mem_printf("%s/%s.maker", place[i], key);
+		_cleanup_free_ char *lock = NULL;
 		_cleanup_free_ char *tmp = NULL;
-		_cleanup_close_ int fd = -1;
+		int fd;
 
+		if (!place[i])
+			break;
 		if (mkdir(place[i], 0700) < 0 && errno == ENOENT)
 			fs_mkdir_p(place[i], 0700, NULL);
 		/* Memory that the guest uses is some hundred megabytes; the file may grow to all of it. */
-		if (!is_safe(place[i]) || !has_room(place[i], i == 0 && !getenv("QUIZ_TEMPLATE_DIR"), ram_bytes))
+		if (!is_safe(place[i]) || !has_room(place[i], i == 0 && !named_place(), ram_bytes))
 			continue;
-		fd = lock_take(lock, LOCK_EXCLUSIVE_MODE, false, NULL, NULL, NULL);
+		lock = mem_printf("%s/%s.maker", place[i], key);
+		fd = lock_take_passing(lock, NULL);
 		if (fd < 0) {
 			*ret_why = "another run is making it";
 			break;
 		}
 		tmp = fs_temp_dir(place[i], key, NULL);
-		if (!tmp)
+		if (!tmp) {
+			lock_remove(lock, &fd);
 			continue;
+		}
 		t = template_new(key, take_ptr(tmp));
 		t->final_dir = mem_printf("%s/%s", place[i], key);
-		t->lock_fd = take_fd(&fd);
+		t->maker_lock = take_ptr(lock);
+		t->maker_fd = fd;
 		t->is_new = true;
 		*ret_why = NULL;
 	}
@@ -208,15 +260,18 @@ int template_publish(struct template *t, const char *text, const char *info_json
 	_cleanup_free_ char *manifest = mem_printf("%s/manifest", t->dir);
 	_cleanup_free_ char *info = mem_printf("%s/info.json", t->dir);
 	_cleanup_free_ char *used = mem_printf("%s/used", t->dir);
+	_cleanup_free_ char *lock = mem_printf("%s/lock", t->dir);
+	_cleanup_str_ struct str whole = STR_INIT;
 	_cleanup_close_ int use = -1;
 
+	manifest_text(t->dir, text, &whole);
 	if (fs_write_atomic(info, info_json, strlen(info_json), 0600, false, err) < 0 ||
 	    fs_write_atomic(used, "", 0, 0600, false, err) < 0 ||
-	    fs_write_atomic(manifest, text, strlen(text), 0600, false, err) < 0)
+	    fs_write_atomic(manifest, str_cstr(&whole), whole.len, 0600, false, err) < 0)
 		return -1;
-	use = lock_use(t->dir);
+	use = lock_take(lock, LOCK_SHARED_MODE, false, NULL, NULL, err);
 	if (use < 0)
-		return error_set(err, ERROR_SYSTEM, "cannot lock the new template");
+		return -1;
 	if (rename(t->dir, t->final_dir) < 0) {
 		if (errno != EEXIST && errno != ENOTEMPTY)
 			return error_sys(err, errno, "publish template '%s'", t->final_dir);
@@ -224,7 +279,7 @@ int template_publish(struct template *t, const char *text, const char *info_json
 		if (rename(t->dir, t->final_dir) < 0)
 			return error_sys(err, errno, "publish template '%s'", t->final_dir);
 	}
-	close_fd(&t->lock_fd);
+	lock_remove(t->maker_lock, &t->maker_fd);
 	t->lock_fd = take_fd(&use);
 	t->is_new = false;
 	free(t->dir);
@@ -246,11 +301,16 @@ void template_discard(struct template *t)
 {
 	if (!t)
 		return;
-	close_fd(&t->lock_fd);
-	if (t->is_new)
+	if (t->is_new) {
 		fs_remove_tree(t->dir, NULL, NULL);
-	else
+	} else {
+		_cleanup_free_ char *manifest = mem_printf("%s/manifest", t->dir);
+
+		/* Others may be using it: then the last of them, or a sweep, removes what nobody finds any more. */
+		unlink(manifest);
+		close_fd(&t->lock_fd);
 		remove_dir(t->dir, NULL, NULL);
+	}
 	template_destroy(t);
 }
 
@@ -351,7 +411,19 @@ int template_remove(const struct paths *p, const char *key, uint64_t *ret_bytes,
 	return r;
 }
 
-/* A temporary folder ".tmp-<key>.<pid>.<n>" whose maker's lock is free is a dead maker's. */
+/* A published folder that was discarded while others used it. */
+static uint64_t sweep_discarded(const char *dir)
+{
+	_cleanup_free_ char *manifest = mem_printf("%s/manifest", dir);
+	uint64_t bytes = 0;
+
+	return fs_is_dir(dir) && !fs_exists(manifest) && remove_dir(dir, &bytes, NULL) == 0 ? bytes : 0;
+}
+
+/*
+ * A temporary folder ".tmp-<key>.<pid>.<n>" whose maker's lock is free is a
+ * dead maker's, and so is a "<key>.maker" that is free.
+ */
 static uint64_t sweep_dead(const char *place)
 {
 	_cleanup_strv_ struct strv names = STRV_INIT;
@@ -365,10 +437,15 @@ static uint64_t sweep_dead(const char *place)
 		_cleanup_free_ char *path = NULL;
 		uint64_t bytes;
 
-		if (!str_starts(name, ".tmp-"))
-			continue;
-		lock = mem_printf("%s/%.*s.maker", place, (int)strcspn(key, "."), key);
 		path = mem_printf("%s/%s", place, name);
+		if (!str_starts(name, ".tmp-")) {
+			if (str_ends(name, ".maker"))
+				lock_sweep(path);
+			else
+				sum += sweep_discarded(path);
+			continue;
+		}
+		lock = mem_printf("%s/%.*s.maker", place, (int)strcspn(key, "."), key);
 		if (!str_starts(key, "gone-") && lock_is_held(lock))
 			continue;
 		if (fs_remove_tree(path, &bytes, NULL) == 0)

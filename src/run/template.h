@@ -6,6 +6,7 @@
  * cloned. A folder <place>/<key>/ with
  *
  *	manifest	the full description of the machine, "name=value" lines,
+ *			and what publishing adds (sizes, the host's boot),
  *			compared byte for byte: a key that collides is no match
  *	ram		the guest's memory, sparse
  *	state		device state
@@ -15,7 +16,8 @@
  *	used		its mtime says when it was used last
  *
  * `place` is a folder on a tmpfs where there is room, else in the cache.
- * Publishing is a rename; what a dead maker left (.tmp-*) is swept.
+ * QUIZ_TEMPLATE_DIR names the one place instead. Publishing is a rename; what
+ * a dead maker left (.tmp-*, *.maker) is swept.
  */
 
 #include <stdbool.h>
@@ -30,7 +32,9 @@ struct template {
 	char *dir;	   /* owned; a temporary one while it is being made */
 	char *final_dir;   /* owned; of one being made */
 	char *ram_path, *state_path, *console_path; /* owned */
-	int lock_fd;	   /* shared while a clone lives; of a maker: its exclusive lock on the key */
+	int lock_fd;	   /* shared while a clone lives */
+	char *maker_lock;  /* owned; of one being made: the file of the exclusive lock on the key */
+	int maker_fd;
 	bool is_new;	   /* being made */
 };
 

@@ -20,10 +20,12 @@
 #define HEARTBEAT_MS 5000
 #define MISSED_PINGS 3
 #define KVM_SILENCE_MS 4000
+#define PREPARE_LIMIT_MS (10 * 60 * 1000)
 #define LAST_WORDS_MS 300
 
 static void on_boot_silence(void *ctx);
 static void on_heartbeat(void *ctx);
+static void on_limit(void *ctx);
 
 static uint64_t boot_patience_ms(const struct supervisor *s)
 {
@@ -91,6 +93,10 @@ static void on_boot_silence(void *ctx)
 		loop_stop(s->loop);
 		return;
 	}
+	if (sup_starts_over(s, "nothing was heard of it")) {
+		arm_boot(s);
+		return;
+	}
 	s->out->facts.boot_failed = true;
 	sup_die(s, LAST_WORDS_MS);
 }
@@ -98,6 +104,8 @@ static void on_boot_silence(void *ctx)
 void watchdog_start(struct supervisor *s)
 {
 	arm_boot(s);
+	if (s->opt.makes_prepared) /* nobody waits for it, so nobody would end it */
+		s->timer_limit = loop_timer(s->loop, PREPARE_LIMIT_MS, on_limit, s);
 	s->timer_heartbeat = loop_timer(s->loop, HEARTBEAT_MS, on_heartbeat, s);
 }
 
@@ -134,7 +142,7 @@ void watchdog_pong(struct supervisor *s, uint64_t nonce)
 
 static void hung(struct supervisor *s, const char *why)
 {
-	if (s->state >= SUP_DYING)
+	if (s->state >= SUP_DYING || sup_starts_over(s, why))
 		return;
 	s->out->facts.is_hung = true;
 	free(s->out->lost_why);

@@ -167,7 +167,7 @@ static int remove_at(int dir_fd, const char *name, dev_t dev, uint64_t *bytes)
 			fchmodat(dir_fd, name, 0700, 0);
 		fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0)
-			return -1;
+			return errno == ENOENT ? 0 : -1; /* somebody else removes it too */
 		d = fdopendir(fd);
 		if (!d) {
 			close(fd);

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* flock(2) with a line of text in the file. The file is never removed: removing it would let two holders in. */
+/*
+ * flock(2) with a line of text in the file. Removing a lock file lets two
+ * holders in, one on the removed file and one on its successor: where files do
+ * go away, a lock counts only when its file still has the name it was opened
+ * by.
+ */
 
 #include "sys/lock.h"
 
@@ -7,6 +12,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -54,6 +60,57 @@ int lock_take(const char *path, enum lock_mode mode, bool wait, const char *who,
 		}
 	}
 	return take_fd(&fd);
+}
+
+static bool is_still(int fd, const char *path)
+{
+	struct stat ours, named;
+
+	return fstat(fd, &ours) == 0 && lstat(path, &named) == 0 && ours.st_dev == named.st_dev &&
+	       ours.st_ino == named.st_ino;
+}
+
+int lock_take_existing(const char *path, enum lock_mode mode, bool wait, struct error *err)
+{
+	int op = (mode == LOCK_EXCLUSIVE_MODE ? LOCK_EX : LOCK_SH) | (wait ? 0 : LOCK_NB);
+	_cleanup_close_ int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return error_sys(err, errno, "open lock '%s'", path);
+	while (flock(fd, op) < 0) {
+		if (errno == EWOULDBLOCK)
+			return error_set(err, ERROR_BUSY, "'%s' is in use", path);
+		if (errno != EINTR)
+			return error_sys(err, errno, "lock '%s'", path);
+	}
+	if (!is_still(fd, path))
+		return error_set(err, ERROR_MISSING, "'%s' is gone", path);
+	return take_fd(&fd);
+}
+
+int lock_take_passing(const char *path, struct error *err)
+{
+	for (;;) {
+		_cleanup_close_ int fd = lock_take(path, LOCK_EXCLUSIVE_MODE, false, NULL, NULL, err);
+
+		if (fd < 0 || is_still(fd, path))
+			return take_fd(&fd);
+		/* Its holder removed it between our open and our lock. */
+	}
+}
+
+void lock_remove(const char *path, int *fd)
+{
+	if (*fd >= 0)
+		unlink(path);
+	close_fd(fd);
+}
+
+void lock_sweep(const char *path)
+{
+	int fd = lock_take_existing(path, LOCK_EXCLUSIVE_MODE, false, NULL);
+
+	lock_remove(path, &fd);
 }
 
 bool lock_is_held(const char *path)

@@ -3,8 +3,9 @@
 
 /*
  * Advisory file locks (flock(2)): gone with the process that held them,
- * however it ended. The lock file itself stays; it holds one line that says
- * who has it, so that a waiter can tell its user for whom it waits.
+ * however it ended. The lock file itself stays, but for a passing one; it holds
+ * one line that says who has it, so that a waiter can tell its user for whom
+ * it waits.
  */
 
 #include <stdbool.h>
@@ -26,5 +27,24 @@ enum lock_mode {
 int lock_take(const char *path, enum lock_mode mode, bool wait, const char *who,
 	      void (*on_wait)(const char *holder), struct error *err);
 
-/* True when somebody holds it exclusively or shared right now. */
+/*
+ * For a lock in a folder that may be renamed away or removed by whoever has it
+ * exclusively: the file must exist, and be the one of that name still when the
+ * lock is ours. ERROR_MISSING when it is gone, ERROR_BUSY as above.
+ */
+int lock_take_existing(const char *path, enum lock_mode mode, bool wait, struct error *err);
+
+/*
+ * An exclusive lock whose file goes with it, for names that come and go.
+ * ERROR_BUSY at once when somebody has it. lock_remove() unlocks; a holder
+ * that was killed leaves the file, which lock_sweep() removes.
+ */
+int lock_take_passing(const char *path, struct error *err);
+void lock_remove(const char *path, int *fd);
+void lock_sweep(const char *path);
+
+/*
+ * True when somebody holds it exclusively or shared right now. The question
+ * takes the lock for a moment: others must not take ERROR_BUSY for a proof.
+ */
 bool lock_is_held(const char *path);

@@ -9,11 +9,13 @@
 
 #include "sys/proc.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -86,6 +88,27 @@ pid_t proc_fork(bool survives, struct error *err)
 	if (pid == 0 && !survives)
 		die_with(parent);
 	return pid;
+}
+
+void proc_detach(void)
+{
+	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	DIR *d = opendir("/proc/self/fd");
+	struct dirent *e;
+
+	setsid();
+	for (int i = 0; null_fd >= 0 && i < 3; i++)
+		dup2(null_fd, i);
+	while (d && (e = readdir(d))) {
+		int fd = atoi(e->d_name), flags = fd > 2 ? fcntl(fd, F_GETFD) : -1;
+
+		if (flags >= 0 && !(flags & FD_CLOEXEC))
+			close(fd);
+	}
+	if (d)
+		closedir(d);
+	if (null_fd > 2)
+		close(null_fd);
 }
 
 static void set_oom_score(int adj)

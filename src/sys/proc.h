@@ -40,6 +40,14 @@ int proc_start(const struct proc_spec *spec, pid_t *ret_pid, struct error *err);
 /* Forks without exec: 0 in the child (deathsig set unless `survives`), pid in the parent, -1 on error. */
 pid_t proc_fork(bool survives, struct error *err);
 
+/*
+ * In a forked child that stays when we end: a session of its own, nothing of
+ * whoever started us. 0, 1 and 2 become /dev/null; other descriptors that we
+ * were started with are closed, so that no reader of a pipe waits for us.
+ * (Ours are all close-on-exec, which tells them apart; they stay.)
+ */
+void proc_detach(void);
+
 /* Waits for it. *ret_status: exit status, or 128 + signal. */
 int proc_wait(pid_t pid, int *ret_status, struct error *err);
 
