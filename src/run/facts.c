@@ -147,8 +147,12 @@ static int pack(struct run_facts *f, enum run_layer layer, const struct layer_so
 	if (!n)
 		return 0;
 	if (f->is_dry) {
+		if (layer_peek(f->paths, src, n, fstype, &f->layers[layer].path, &ready, err) < 0)
+			return -1;
 		f->layers[layer].capacity_bytes = LAYER_SLOT_BYTES;
-		return layer_peek(f->paths, src, n, fstype, &f->layers[layer].path, &ready, err);
+		if (!ready)
+			return 0;
+		layer_image_clear(&f->layers[layer]); /* its key is part of the template's, which is printed */
 	}
 	return layer_get(f->paths, src, n, fstype, &f->layers[layer], err);
 }
