@@ -129,6 +129,16 @@ static void print_findings(const json_t *result)
 		printf("finding   %s: %s\n", text_of(f, "class"), text_of(f, "title"));
 }
 
+static void print_notes(const json_t *result)
+{
+	json_t *note;
+	size_t i;
+
+	json_array_foreach(json_object_get(result, "notes"), i, note)
+		if (json_is_string(note))
+			printf("note      %s\n", json_string_value(note));
+}
+
 static void print_entry(const struct record_entry *e)
 {
 	_cleanup_free_ char *artifacts = mem_printf("%s/artifacts", e->dir);
@@ -147,6 +157,7 @@ static void print_entry(const struct record_entry *e)
 			printf("error     %s\n", text_of(e->result, "error"));
 		if (*text_of(e->result, "lost"))
 			printf("lost      %s\n", text_of(e->result, "lost"));
+		print_notes(e->result);
 		printf("kernel    %s\nroot      %s\n", text_of(e->result, "kernel"), text_of(e->result, "root"));
 		printf("took      %s%s\n",
 		       format_duration_ms((uint64_t)json_integer_value(json_object_get(e->result, "duration_ms")), took, sizeof(took)),

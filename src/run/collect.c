@@ -10,7 +10,8 @@
  * does not see, which is moved into artifacts/ once it is complete. Below it
  * no link is followed either: an archive may have put one in the next one's way.
  *
- * Nothing here changes the verdict. What could not be saved is said.
+ * Nothing here changes the verdict. What could not be saved becomes a note of
+ * the outcome, which is printed with the verdict and kept in the record.
  */
 
 #include <errno.h>
@@ -93,6 +94,11 @@ static int open_place(const struct supervisor *s, const char *path, char *ret_na
 	return take_fd(&dir);
 }
 
+static void say(struct supervisor *s, const char *text)
+{
+	strv_add(&s->out->notes, text);
+}
+
 static void left_out(void *ctx, const char *path, const char *text)
 {
 	struct supervisor *s = ctx;
@@ -104,7 +110,7 @@ static void left_out(void *ctx, const char *path, const char *text)
 	str_add_safe(&line, path, strlen(path), false);
 	str_add(&line, ": ");
 	str_add_safe(&line, text, strlen(text), false);
-	s->opt.note(line.p);
+	say(s, line.p);
 }
 
 static int open_writer(struct supervisor *s, const char *path, struct error *err)
@@ -131,7 +137,7 @@ static void say_failed(struct supervisor *s, const char *why)
 
 	str_addf(&line, "cannot bring '%s' back from the guest: ", path);
 	str_add_safe(&line, why, strlen(why), false);
-	s->opt.note(line.p);
+	say(s, line.p);
 }
 
 static void close_path(struct supervisor *s)
@@ -148,11 +154,11 @@ static void close_path(struct supervisor *s)
 	if (c->n_left_out > NOTES_MAX) {
 		_cleanup_free_ char *text = mem_printf("and %zu more were not brought back", c->n_left_out - NOTES_MAX);
 
-		s->opt.note(text);
+		say(s, text);
 	}
 	c->n_left_out = 0;
 	if (is_shared(s->opt.plan, c->at) && chmod(s->opt.record->artifacts, 0755) < 0)
-		s->opt.note("the folder of the artifacts has the mode that /shared had in the guest");
+		say(s, "the folder of the artifacts has the mode that /shared had in the guest");
 }
 
 static void next_path(struct supervisor *s)
@@ -260,7 +266,7 @@ static void publish(struct supervisor *s)
 		if (rename(from, to) == 0)
 			return;
 	}
-	s->opt.note("what was collected lies in the folder 'collect' of the record, beside its artifacts");
+	say(s, "what was collected lies in the folder 'collect' of the record, beside its artifacts");
 }
 
 static void start_next(struct supervisor *s)

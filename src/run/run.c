@@ -162,6 +162,7 @@ static json_t *result_json(const struct run_facts *f, const struct run_plan *p, 
 	json_object_set_new(j, "system_us", json_integer((json_int_t)o->exit.system_us));
 	json_object_set_new(j, "maxrss_kib", json_integer((json_int_t)o->exit.maxrss_kib));
 	json_object_set_new(j, "counters", counters_json(o->counters));
+	json_object_set_new(j, "notes", strings(&o->notes));
 	json_object_set_new(j, "findings", verdict_findings_json(o->analyser, FINDING_INFO));
 	return j;
 }
@@ -293,6 +294,8 @@ static void on_decided(void *ctx, struct outcome *o)
 	annotate_findings(end->facts->paths, end->plan->kernel_id, o->analyser, &o->verdict, &notes);
 	host_hooks_collect(end->facts, &notes);
 	result = result_json(end->facts, end->plan, end->record, o, &o->verdict, end->started_ms);
+	for (size_t i = 0; i < o->notes.n; i++)
+		note(o->notes.v[i]);
 	report(end->facts, end->record, o, &o->verdict, str_cstr(&notes), result);
 	if (record_finish(end->record, result, &o->error) < 0)
 		note(o->error.text);

@@ -70,6 +70,8 @@ static void remote_started(void *ctx, struct session *session, const struct wire
 
 	if (r->is_program)
 		program_note_started(r->client->server->s, m);
+	if (r->is_program && !m->errnum)
+		r->client->server->s->program = session;
 	if (m->errnum)
 		r->client = NULL;
 	channel_commit(ch, wire_put_started(buf, WIRE_FRAME_MAX, number, m));
@@ -92,10 +94,11 @@ static void remote_eof(void *ctx, struct session *session, unsigned stream)
 static void remote_writable(void *ctx, struct session *session)
 {
 	struct remote *r = ctx;
-	size_t more = session_room(session) - r->room;
+	size_t more = session_room(session);
 
-	if (!more)
+	if (more <= r->room) /* less: somebody attached has typed as well */
 		return;
+	more -= r->room;
 	r->room += more;
 	channel_send(r->client->ch, r->number, credit, .stream = WIRE_STDIN, .bytes = (uint32_t)more);
 }
@@ -106,8 +109,12 @@ static void remote_exited(void *ctx, struct session *session, const struct wire_
 	struct client *c = r->client;
 	uint16_t number = r->number;
 
-	if (r->is_program && m)
+	if (r->is_program)
+		c->server->s->program = NULL;
+	if (r->is_program && m) {
 		program_note_exited(c->server->s, m);
+		server_program_ended(c->server, m);
+	}
 	r->client = NULL;
 	if (m)
 		channel_commit(c->ch, wire_put_exit(channel_reserve(c->ch, WIRE_FRAME_MAX), WIRE_FRAME_MAX, number, m));
@@ -283,7 +290,8 @@ static void send_welcome(struct client *c)
 
 static void stop_machine(struct supervisor *s, bool force)
 {
-	if (!force && s->program && session_is_running(s->program)) {
+	/* With --keep the program is not what holds the machine. */
+	if (!force && s->state == SUP_PROGRAM && s->program && session_is_running(s->program)) {
 		session_signal(s->program, SIGTERM);
 		return;
 	}
@@ -428,12 +436,18 @@ static void client_drop(struct client *c)
 
 	if (!sv)
 		return;
-	for (size_t i = 0; i < WIRE_SESSIONS_MAX; i++)
-		if (c->remotes[i].client)
-			session_abandon(c->remotes[i].session);
 	for (size_t i = 0; i < CLIENTS_MAX; i++)
 		if (sv->clients[i] == c)
 			sv->clients[i] = NULL;
+	for (size_t i = 0; i < WIRE_SESSIONS_MAX; i++) {
+		if (!c->remotes[i].client)
+			continue;
+		session_abandon(c->remotes[i].session);
+		if (c->remotes[i].is_program) { /* nobody hears of its end any more */
+			sv->s->program = NULL;
+			server_program_ended(sv, &(struct wire_exit){ .how = WIRE_SIGNALLED, .value = SIGHUP });
+		}
+	}
 	channel_free(c->ch);
 	free(c);
 }

@@ -37,6 +37,7 @@ void outcome_clear(struct outcome *o)
 	free(o->lost_why);
 	free(o->template_why);
 	free(o->counters);
+	strv_clear(&o->notes);
 	*o = (struct outcome){ 0 };
 }
 
@@ -703,7 +704,6 @@ static int set_up(struct supervisor *s, struct error *err)
 static void tear_down(struct supervisor *s)
 {
 	known_issues_clear(&s->known);
-	collect_end(s);
 	sessions_free(s->sessions);
 	server_free(s->server);
 	s->server = NULL;
@@ -735,6 +735,7 @@ int supervisor_run(const struct supervisor_options *opt, struct outcome *ret, st
 		ret->ended_ns = loop_now_ns();
 		console_flush(s.console);
 		analyser_finish(s.analyser, loop_now_ms());
+		collect_end(&s);
 		ret->facts.analyser = s.analyser;
 		ret->facts.is_strict = opt->spec->is_strict || opt->plan->is_strict;
 		verdict_decide(&ret->facts, &ret->verdict);

@@ -62,6 +62,7 @@ struct outcome {
 	uint64_t started_ns, running_ns, ended_ns; /* monotonic: start, program's execve, end */
 	struct outcome_stage stages[OUTCOME_STAGES_MAX];
 	size_t n_stages;
+	struct strv notes;	       /* what could not be brought back from the guest, for people */
 	char *counters;		       /* owned; "name=value" lines at the end */
 };
 

@@ -176,6 +176,20 @@ no_vmm() {
 holds "kill -9 of a supervisor ends its QEMU" wait_for 2 no_vmm
 is "ps knows" "$(quiz ps)" ""
 
+# Its program belongs to the terminal that started it, and can be watched from others.
+quiz --keep sh -c 'while [ ! -e /tmp/go ]; do echo tick; sleep 0.2; done; exit 9' >keep.out 2>&1 &
+keeper=$!
+wait_for 20 grep -q tick keep.out
+quiz attach --watch . >watch.out 2>&1 </dev/null &
+watcher=$!
+holds "attach watches the program of --keep" wait_for 10 grep -q tick watch.out
+quiz exec . touch /tmp/go
+wait $watcher
+is "to its end, with its status" $? 9
+wait $keeper
+is "which its own terminal has too" $? 9
+quiz stop .
+
 status "--keep has the program's status" 5 quiz --keep sh -c 'echo out; exit 5'
 is "and its output" "$out" "out"
 like "and says how to go on" "$err_out" "*quiz stop*"
@@ -276,5 +290,6 @@ status "a share" 125 quiz --share "$scratch:/mnt" true
 like "is refused" "$err_out" "*9p*"
 status "a panic" 122 quiz sh -c 'echo lost >/shared/file; echo c >/proc/sysrq-trigger; sleep 10'
 like "is a word about what was lost" "$err_out" "*cannot bring '/shared' back*"
+like "which the record keeps" "$(quiz runs show .)" "*note *'/shared'*"
 nothing_is_left
 done_testing
