@@ -352,9 +352,16 @@ static void on_guest_lost(void *ctx, struct guest *g, const char *why)
 	s->timer_channel = loop_timer(s->loop, VMM_LAST_WORDS_MS, on_channel_lost, s);
 }
 
+/* It ended before its guest said a word: QEMU refused its command line or the host its memory. */
+static bool is_stillborn(const struct supervisor *s, struct guest *g)
+{
+	return s->state < SUP_DYING && s->state != SUP_LOAD && !s->is_up && !guest_was_heard(g);
+}
+
 static void on_vmm_event(void *ctx, struct guest *g, enum vmm_event ev, const char *text)
 {
 	struct supervisor *s = ctx;
+	struct error err = ERROR_INIT;
 
 	if (ev == VMM_EVENT_PAUSED || ev == VMM_EVENT_RUNNING)
 		return;
@@ -386,6 +393,11 @@ static void on_vmm_event(void *ctx, struct guest *g, enum vmm_event ev, const ch
 			sup_lost(s, "the guest agent closed its port");
 		break;
 	case VMM_EVENT_EXITED:
+		if (is_stillborn(s, g)) {
+			error_set(&err, ERROR_CHILD, "cannot start the machine: QEMU ended: %s", text);
+			sup_setup_failed(s, &err);
+			break;
+		}
 		sup_lost(s, text && *text ? text : "the virtual machine monitor ended");
 		break;
 	case VMM_EVENT_IO_ERROR:

@@ -1,0 +1,105 @@
+#!/bin/sh
+# SPDX-License-Identifier: MPL-2.0
+# quiz against machines that behave, hang, die, lie and flood: a scripted VMM in QEMU's place.
+. "$QUIZ_SOURCE/tests/lib/tap.sh"
+. "$QUIZ_SOURCE/tests/lib/fake.sh"
+fake_world
+
+# ---- a well-behaved machine ----
+status "the program's output" 0 quiz --cold echo one two
+is "is its own" "$out" "one two"
+script 'on show args'
+# shellcheck disable=SC2016 # the guest shall see the dollar
+status "an exact argv" 0 quiz --cold -- show '' 'a b' "it's" '&&' '$x'
+is "arrives as it is" "$out" "show
+
+a b
+it's
+&&
+\$x"
+status "the program's status" 37 quiz --cold sh -c 'exit 37'
+script 'on both stdout out' 'on both stderr err' 'on both exit 4'
+status "two streams" 4 quiz --cold both
+is "stdout is stdout" "$out" out
+is "stderr is stderr" "$err_out" err
+script 'on dies signal 15'
+status "a signal" 143 quiz --cold dies
+status "no such program" 127 quiz --cold no-such-program
+script 'at START refuse 4 13 Permission denied'
+status "not executable" 126 quiz --cold true
+well_behaved
+head -c 3000000 /dev/urandom >"$scratch/in"
+# The scratch folder is this shell's.
+# shellcheck disable=SC2016
+status "3 MB through cat" 0 sh -c 'quiz --cold cat <"$1" >"$2"' sh "$scratch/in" "$scratch/back"
+holds "arrive exactly" cmp "$scratch/in" "$scratch/back"
+script 'on gush bytes 2000000'
+status "a gush of output into a closed pipe" 0 sh -c 'quiz --cold gush | head -c 10 >/dev/null'
+script 'at IDENTITY flood 300000'
+status "a console that floods" 0 quiz --cold true
+script 'at start mute'
+status "a monitor that says nothing" 0 quiz --cold true
+
+# ---- the end of machines ----
+script 'at start stderr-vmm no room for RAM' 'at start die 1'
+status "a VMM that does not start" 125 quiz --cold true
+like "its last words" "$err_out" "*no room for RAM*"
+script 'at START die 1'
+status "a VMM that dies" 120 quiz --cold true
+script 'at START kill 9'
+status "a VMM that is killed" 120 quiz --cold true
+script 'at START close'
+status "an agent that hangs up" 120 quiz --cold true
+script 'at START garbage 100'
+status "an agent that speaks nonsense" 120 quiz --cold true
+script 'at START frame 4294967295 32 1'
+status "a frame that would be 4 GiB" 120 quiz --cold true
+script 'at START frame 10 999 0' 'at START garbage 10'
+status "a frame of no known type" 120 quiz --cold true
+script 'on true poweroff'
+status "a guest that powers off" 120 quiz --cold true
+script 'on true pause'
+status "a machine that stops by itself" 121 quiz --cold true
+script 'on true console [    1.000000] Kernel panic - not syncing: sysrq triggered crash\n[    1.000001] ---[ end Kernel panic - not syncing: sysrq triggered crash ]---' \
+	'on true event GUEST_PANICKED' 'on true wait 60000'
+status "a panic" 122 quiz --cold true
+like "is told with its title" "$err_out" "*sysrq triggered crash*"
+script 'on true kmsg 2 BUG: kernel NULL pointer dereference, address: 0000000000000000' 'on true exit 0'
+status "an oops of a program that succeeds" 122 quiz --cold true
+script 'at HELLO hang'
+status "a machine that does not boot" 123 quiz --cold --boot-timeout 1 true
+well_behaved
+status "a time limit" 124 quiz --cold --timeout 1 sleep 60
+script 'at MOUNT_IMAGE fail 22 bad superblock'
+status "a root that can not be mounted" 125 quiz --cold true
+like "the agent's reason" "$err_out" "*bad superblock*"
+well_behaved
+status "a VMM that is not there" 125 env QUIZ_QEMU=/nowhere/qemu quiz --cold true
+status "a VMM that is none" 125 env QUIZ_QEMU=/bin/false quiz --cold true
+
+# ---- templates ----
+status "the first run makes a template" 0 quiz true
+holds "saved and loaded" grep -q '^migrated' "$FAKE_VMM_LOG"
+well_behaved
+status "the second is a clone" 0 quiz true
+holds "loaded" grep -q '^loaded' "$FAKE_VMM_LOG"
+script 'at load die 1'
+status "a clone that dies while loading" 0 quiz true
+well_behaved
+forget_templates
+script 'at save qmp {"event": "MIGRATION", "data": {"status": "failed"}}'
+status "a template that can not be saved" 0 quiz echo still right
+is "does not cost the run" "$out" "still right"
+forget_templates
+script 'at save die 1'
+quiz true >/dev/null 2>&1
+well_behaved
+status "after a maker that died while saving" 0 quiz echo still right
+is "the next run is right" "$out" "still right"
+holds "and makes the template" grep -q '^migrated' "$FAKE_VMM_LOG"
+
+# ---- nothing stays ----
+settle
+is "no VMM" "$(fake_machines)" 0
+is "no runtime folder" "$(find "$XDG_RUNTIME_DIR/quiz" -mindepth 1 2>/dev/null)" ""
+done_testing
