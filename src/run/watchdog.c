@@ -25,7 +25,6 @@
 
 static void on_boot_silence(void *ctx);
 static void on_heartbeat(void *ctx);
-static void on_limit(void *ctx);
 
 static uint64_t boot_patience_ms(const struct supervisor *s)
 {
@@ -101,11 +100,16 @@ static void on_boot_silence(void *ctx)
 	sup_die(s, LAST_WORDS_MS);
 }
 
+static void on_prepare_limit(void *ctx)
+{
+	sup_die(ctx, 0);
+}
+
 void watchdog_start(struct supervisor *s)
 {
 	arm_boot(s);
 	if (s->opt.makes_prepared) /* nobody waits for it, so nobody would end it */
-		s->timer_limit = loop_timer(s->loop, PREPARE_LIMIT_MS, on_limit, s);
+		s->timer_limit = loop_timer(s->loop, PREPARE_LIMIT_MS, on_prepare_limit, s);
 	s->timer_heartbeat = loop_timer(s->loop, HEARTBEAT_MS, on_heartbeat, s);
 }
 
