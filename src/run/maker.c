@@ -20,6 +20,7 @@
 #include <jansson.h>
 
 #include "run/supervisor_state.h"
+#include "spec/arch.h"
 #include "sys/fs.h"
 
 static struct step still = { .kind = STEP_QUIESCE };
@@ -161,6 +162,20 @@ static void on_saved(void *ctx, const struct error *err)
 	}
 	s->out->made_template = true;
 	loop_timer(s->loop, 0, leave_maker, s);
+}
+
+/*
+ * The agent's last answer is itself followed by an interrupt ("buffer used").
+ * Where QEMU does not save pending interrupts, the guest must have taken it
+ * before the pause: else the driver's indicator stays set in every clone and
+ * no device of it ever interrupts again. Nothing tells when; it is waited for
+ * many times longer than an idle guest takes, once per template.
+ */
+static unsigned settle_ms(const struct supervisor *s)
+{
+	const struct machine *m = &s->opt.plan->machine;
+
+	return m->accel == ACCEL_TCG ? m->arch->settle_ms : 0;
 }
 
 static void on_paused(void *ctx, const struct error *err)
@@ -306,6 +321,14 @@ static void on_prepared_paused(void *ctx, const struct error *err)
 	close(fd);
 }
 
+static void pause_prepared(void *ctx)
+{
+	struct supervisor *s = ctx;
+
+	if (s->state == SUP_SAVE && s->guest)
+		vmm_pause(guest_vmm(s->guest), on_prepared_paused, s);
+}
+
 static void on_prepared_still(void *ctx, const struct error *err)
 {
 	struct supervisor *s = ctx;
@@ -313,7 +336,7 @@ static void on_prepared_still(void *ctx, const struct error *err)
 	if (err)
 		sup_setup_failed(s, err);
 	else
-		vmm_pause(guest_vmm(s->guest), on_prepared_paused, s);
+		loop_timer(s->loop, settle_ms(s), pause_prepared, s);
 }
 
 static void on_warm(void *ctx, const struct error *err)

@@ -26,6 +26,7 @@ struct arch {
 	const char *pvpanic;	   /* QEMU device for panic events, or NULL where the machine reports by itself or can not */
 	unsigned append_max;	   /* longest kernel command line, bytes */
 	unsigned page_bytes;	   /* of the distribution's kernel */
+	unsigned settle_ms;		  /* from the agent's last word to the pause before a template is saved, under emulation */
 	bool is_big_endian;
 	bool has_fw_cfg_dma;	   /* the machine can take QEMU's vmcoreinfo device, which dumps want */
 	bool has_microvm;
