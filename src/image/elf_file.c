@@ -471,7 +471,9 @@ static bool sites_read(struct copy *c, size_t list_rela, struct sites *ret)
 		symbol = copy_content(c, rela->link) + (info >> 32) * sizeof(Elf64_Sym);
 		section = get_field(ef, symbol, ST_SHNDX);
 		site = get_field(ef, symbol, ST_VALUE) + addend;
+		/* Only what is loaded has its content in the copy. */
 		if (section >= ef->n_sections || ef->sections[section].type != SHT_PROGBITS ||
+		    !(ef->sections[section].flags & SHF_ALLOC) ||
 		    ef->sections[section].size < CALL_BYTES || site > ef->sections[section].size - CALL_BYTES ||
 		    copy_content(c, section)[site] != call_opcode)
 			return false;
@@ -531,7 +533,7 @@ static bool drop_calls(struct copy *c)
 	size_t list = section_index(c->ef, "__mcount_loc"), list_rela = list ? relocations_of(c->ef, list) : 0, found = 0;
 	_cleanup_(sites_clear) struct sites s = { 0 };
 
-	if (!list_rela || !c->ef->is_64 || c->ef->is_big || get(c->ef, (uint8_t *)c->out.p + 18, 2) != EM_X86_64 ||
+	if (!list_rela || !(c->ef->sections[list].flags & SHF_ALLOC) || !c->ef->is_64 || c->ef->is_big || get(c->ef, (uint8_t *)c->out.p + 18, 2) != EM_X86_64 ||
 	    !sites_read(c, list_rela, &s))
 		return false;
 	for (size_t i = 0; i < s.n_sections; i++)

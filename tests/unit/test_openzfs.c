@@ -50,7 +50,25 @@ struct section {
 	uint64_t offset;
 };
 
-enum { S_NULL, S_TEXT, S_MODINFO, S_BSS, S_DEBUG, S_RELA_DEBUG, S_SYMTAB, S_STRTAB, S_SHSTRTAB, N_SECTIONS };
+enum {
+	S_NULL,
+	S_TEXT,
+	S_RELA_TEXT,
+	S_CALLS,
+	S_RELA_CALLS,
+	S_MODINFO,
+	S_BSS,
+	S_DEBUG,
+	S_RELA_DEBUG,
+	S_SYMTAB,
+	S_STRTAB,
+	S_SHSTRTAB,
+	N_SECTIONS,
+};
+
+/* Two functions that begin with a call to __fentry__. */
+#define SECOND_CALL 16
+static const char code_bytes[32] = { [0] = (char)0xe8, [5] = 'a', [SECOND_CALL] = (char)0xe8, [SECOND_CALL + 5] = 'b' };
 
 static void add_symbol(struct maker *m, uint32_t name, uint16_t section, uint64_t value)
 {
@@ -66,6 +84,13 @@ static void add_symbol(struct maker *m, uint32_t name, uint16_t section, uint64_
 		put(m, 2, 0);
 		put(m, 2, section);
 	}
+}
+
+static void add_relocation(struct maker *m, uint64_t offset, uint32_t symbol, uint32_t type, int64_t addend)
+{
+	put(m, 8, offset);
+	put(m, 8, (uint64_t)symbol << 32 | type);
+	put(m, 8, (uint64_t)addend);
 }
 
 static void write_sections(struct maker *m, struct section *s)
@@ -106,7 +131,7 @@ static void write_header(struct maker *m, uint64_t shoff)
 	for (int i = 0; i < 9; i++)
 		put(m, 1, 0);
 	put(m, 2, ET_REL);
-	put(m, 2, EM_NONE);
+	put(m, 2, EM_X86_64);
 	put(m, 4, EV_CURRENT);
 	put_word(m, 0);
 	put_word(m, 0);
@@ -123,10 +148,13 @@ static void write_header(struct maker *m, uint64_t shoff)
 static void make_module(const char *path, bool is_64, bool is_big, const char *release, const char *licence,
 			const char *depends)
 {
-	struct maker m = { is_64, is_big, STR_INIT }, symbols = { is_64, is_big, STR_INIT };
+	struct maker m = { is_64, is_big, STR_INIT }, symbols = m, calls = m, list = m;
 	struct section s[N_SECTIONS] = {
 		[S_NULL] = { .name = "" },
 		[S_TEXT] = { .name = ".text", .type = SHT_PROGBITS, .flags = SHF_ALLOC },
+		[S_RELA_TEXT] = { .name = ".rela.text", .type = SHT_RELA, .link = S_SYMTAB, .info = S_TEXT },
+		[S_CALLS] = { .name = "__mcount_loc", .type = SHT_PROGBITS, .flags = SHF_ALLOC },
+		[S_RELA_CALLS] = { .name = ".rela__mcount_loc", .type = SHT_RELA, .link = S_SYMTAB, .info = S_CALLS },
 		[S_MODINFO] = { .name = ".modinfo", .type = SHT_PROGBITS, .flags = SHF_ALLOC },
 		[S_BSS] = { .name = ".bss", .type = SHT_NOBITS, .flags = SHF_ALLOC },
 		[S_DEBUG] = { .name = ".debug_info", .type = SHT_PROGBITS },
@@ -135,9 +163,17 @@ static void make_module(const char *path, bool is_64, bool is_big, const char *r
 		[S_STRTAB] = { .name = ".strtab", .type = SHT_STRTAB },
 		[S_SHSTRTAB] = { .name = ".shstrtab", .type = SHT_STRTAB },
 	};
-	static const char strings[] = "\0spl_pseudo_entropy";
+	static const char strings[] = "\0spl_pseudo_entropy\0__fentry__";
+	static const char no_addresses[16];
 
-	str_add(&s[S_TEXT].content, "code");
+	str_add_mem(&s[S_TEXT].content, code_bytes, sizeof(code_bytes));
+	str_add_mem(&s[S_CALLS].content, no_addresses, sizeof(no_addresses));
+	for (int i = 0; i < 2; i++) {
+		add_relocation(&calls, (uint64_t)i * SECOND_CALL + 1, 3, R_X86_64_PLT32, -4);
+		add_relocation(&list, (uint64_t)i * 8, 2, R_X86_64_64, (int64_t)i * SECOND_CALL);
+	}
+	s[S_RELA_TEXT].content = calls.out;
+	s[S_RELA_CALLS].content = list.out;
 	str_addf(&s[S_MODINFO].content, "license=%s%c", licence, 0);
 	str_addf(&s[S_MODINFO].content, "depends=%s%c", depends, 0);
 	str_addf(&s[S_MODINFO].content, "vermagic=%s SMP mod_unload%c", release, 0);
@@ -147,6 +183,8 @@ static void make_module(const char *path, bool is_64, bool is_big, const char *r
 	str_add_mem(&s[S_STRTAB].content, strings, sizeof(strings));
 	add_symbol(&symbols, 0, 0, 0);
 	add_symbol(&symbols, 1, S_BSS, 0x40);
+	add_symbol(&symbols, 0, S_TEXT, 0);
+	add_symbol(&symbols, 20, 0, 0);
 	s[S_SYMTAB].content = symbols.out;
 
 	/* Twice: the first time to know where the section table comes to lie. */
@@ -296,6 +334,45 @@ static void test_elf_reads_every_class(void **state)
 	}
 }
 
+/* Calls of the function tracer become nops, all of them or none. */
+static void test_elf_drops_calls(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_free_ char *path = fs_join(f->dir, "m.ko"), *copy = fs_join(f->dir, "copy.ko");
+	static const unsigned char nop[] = { 0x0f, 0x1f, 0x44, 0, 0 };
+	_cleanup_str_ struct str whole = STR_INIT;
+
+	for (int i = 0; i < 3; i++) {
+		struct elf_file ef = ELF_FILE_INIT, small = ELF_FILE_INIT;
+		_cleanup_str_ struct str got = STR_INIT;
+		struct error err = ERROR_INIT;
+		bool dropped = i != 0;
+		const char *code;
+
+		make_module(path, true, i == 2, RELEASE, "CDDL", "");
+		assert_int_equal(elf_open(path, &ef, &err), 0);
+		if (i == 1) { /* the second listed place is no call: something is not as we think */
+			str_truncate(&whole, 0);
+			assert_int_equal(fs_read(path, 1 << 20, &whole, &err), 0);
+			whole.p[elf_section(&ef, ".text")->offset + SECOND_CALL] = 'x';
+			assert_int_equal(fs_write_atomic(path, whole.p, whole.len, 0644, false, &err), 0);
+			elf_close(&ef);
+			assert_int_equal(elf_open(path, &ef, &err), 0);
+		}
+		assert_int_equal(elf_copy_module_untraced(&ef, copy, &dropped, &err), 0);
+		assert_int_equal(dropped, i == 0);
+		assert_int_equal(elf_open(copy, &small, &err), 0);
+		assert_int_equal(fs_read(copy, 1 << 20, &got, &err), 0);
+		code = got.p + elf_section(&small, ".text")->offset;
+		assert_int_equal(memcmp(code, i ? code_bytes : (const char *)nop, sizeof(nop)), 0);
+		assert_int_equal(memcmp(code + SECOND_CALL, nop, sizeof(nop)) == 0, i == 0);
+		assert_int_equal(code[5], 'a');
+		assert_int_equal(elf_section(&small, "__mcount_loc")->size, i ? 16 : 0);
+		elf_close(&ef);
+		elf_close(&small);
+	}
+}
+
 /* Whatever is cut off or overwritten: an error or nothing found, never a read beyond the file. */
 static void test_elf_survives_damage(void **state)
 {
@@ -320,7 +397,7 @@ static void test_elf_survives_damage(void **state)
 				free(elf_modinfo(&ef, "depends"));
 				free(elf_soname(&ef));
 				(void)elf_symbol(&ef, "x", &section, &value);
-				(void)elf_copy_module(&ef, copy, &err);
+				(void)elf_copy_module_untraced(&ef, copy, NULL, &err);
 				elf_close(&ef);
 			} else {
 				assert_true(error_is_set(&err));
@@ -504,6 +581,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_elf_reads_every_class),
+		TEST(test_elf_drops_calls),
 		TEST(test_elf_survives_damage),
 		TEST(test_stages_once),
 		TEST(test_removes_what_is_gone),
