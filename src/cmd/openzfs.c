@@ -20,13 +20,15 @@ struct openzfs_options {
 	char *build;
 };
 
-#define ROW(field_, name_, letter_, arg_, flags_, set_, metavar_, complete_, help_)                                     \
-	{ .name = name_, .letter = letter_, .arg = arg_, .flags = flags_,                                                 \
-	  .offset = offsetof(struct openzfs_options, field_), .set = set_, .metavar = metavar_, .complete = complete_,    \
-	  .help = help_ }
+#define ROW(field_, name_, letter_, arg_, flags_, set_, metavar_, complete_, help_)                                    \
+	{                                                                                                              \
+		.name = name_, .letter = letter_, .arg = arg_, .flags = flags_,                                        \
+		.offset = offsetof(struct openzfs_options, field_), .set = set_, .metavar = metavar_,                  \
+		.complete = complete_, .help = help_                                                                   \
+	}
 
-#define ROW_KERNEL                                                                                                      \
-	ROW(kernels, "kernel", 'k', OPTION_REQUIRED, OPTION_LIST, option_set_list, "KERNEL", "kernel",                  \
+#define ROW_KERNEL                                                                                                     \
+	ROW(kernels, "kernel", 'k', OPTION_REQUIRED, OPTION_LIST, option_set_list, "KERNEL", "kernel",                 \
 	    "the kernel to build for; may be given several times")
 
 static const struct option_row configure_rows[] = {
@@ -41,7 +43,8 @@ static const struct option_row make_rows[] = { ROW_KERNEL };
 static const struct option_row status_rows[] = {
 	ROW_KERNEL,
 	ROW(json, "json", 0, OPTION_FLAG, 0, option_set_flag, NULL, NULL, "print JSON"),
-	ROW(build, "build", 0, OPTION_REQUIRED, 0, option_set_path, "DIR", "dir", "a build that is not the workspace's"),
+	ROW(build, "build", 0, OPTION_REQUIRED, 0, option_set_path, "DIR", "dir",
+	    "a build that is not the workspace's"),
 };
 
 static void options_clear(struct openzfs_options *o)
@@ -164,7 +167,8 @@ static int make_main(int argc, char **argv, struct error *err)
 	    find_tree(&j.ctx, err) < 0)
 		return -1;
 	for (size_t i = 0; i < j.kernels.n; i++)
-		if (openzfs_make_targets(&j.ctx.paths, j.ctx.workspace.root, &j.kernels.v[i], j.words.v, j.words.n, err) < 0 ||
+		if (openzfs_make_targets(&j.ctx.paths, j.ctx.workspace.root, &j.kernels.v[i], j.words.v, j.words.n,
+					 err) < 0 ||
 		    stage_one(&j, &j.kernels.v[i], err) < 0)
 			return -1;
 	return 0;
@@ -203,12 +207,12 @@ static json_t *words_json(const struct strv *words)
 
 static json_t *status_json(const struct kernel *k, const struct openzfs_status *s)
 {
-	return json_pack("{s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:o, s:I, s:I, s:I, s:b, s:b, s:o}", "kernel", k->id,
-			 "build", s->build_dir, "origin", s->build_dir ? origin_names[s->origin] : NULL, "describe",
-			 s->describe, "commit", s->commit, "version", s->version, "licence", s->licence, "configured_with",
-			 words_json(&s->args), "built", (json_int_t)s->built, "staged", (json_int_t)s->staged, "installed",
-			 (json_int_t)s->installed, "user_space", s->has_user_space, "reseed", s->has_reseed, "stale",
-			 words_json(&s->stale));
+	return json_pack("{s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:o, s:I, s:I, s:I, s:b, s:b, s:o}", "kernel",
+			 k->id, "build", s->build_dir, "origin", s->build_dir ? origin_names[s->origin] : NULL,
+			 "describe", s->describe, "commit", s->commit, "version", s->version, "licence", s->licence,
+			 "configured_with", words_json(&s->args), "built", (json_int_t)s->built, "staged",
+			 (json_int_t)s->staged, "installed", (json_int_t)s->installed, "user_space", s->has_user_space,
+			 "reseed", s->has_reseed, "stale", words_json(&s->stale));
 }
 
 static void print_time(const char *what, uint64_t when)
@@ -241,7 +245,8 @@ static void print_status(const struct kernel *k, const struct openzfs_status *s)
 		if (s->installed)
 			print_time("installed", s->installed);
 		printf("  %-11s %s\n", "user space", s->has_user_space ? "from the build" : "the root's own");
-		printf("  %-11s %s\n", "clones", s->has_reseed ? "can have ZFS loaded" : "load ZFS themselves (no reseeding module)");
+		printf("  %-11s %s\n", "clones",
+		       s->has_reseed ? "can have ZFS loaded" : "load ZFS themselves (no reseeding module)");
 	}
 	for (size_t i = 0; i < s->stale.n; i++)
 		printf("  %-11s %s\n", i ? "" : "stale", s->stale.v[i]);
@@ -279,12 +284,12 @@ static int status_main(int argc, char **argv, struct error *err)
 }
 
 static const struct subcommand subs[] = {
-	{ "configure", "[-k KERNEL]... [--debug] [--gpl] [-- configure options]", "Configure the tree for kernels of the store",
-	  configure_rows, ARRAY_SIZE(configure_rows), configure_main },
-	{ "make", "[-k KERNEL]... [target...]", "Build it; 'install' adds the tests, 'modules' builds only those", make_rows,
-	  ARRAY_SIZE(make_rows), make_main },
-	{ "stage", "[-k KERNEL]... [--build DIR]", "Bring the layer up to date (a run does that by itself)", status_rows,
-	  ARRAY_SIZE(status_rows), stage_main },
+	{ "configure", "[-k KERNEL]... [--debug] [--gpl] [-- configure options]",
+	  "Configure the tree for kernels of the store", configure_rows, ARRAY_SIZE(configure_rows), configure_main },
+	{ "make", "[-k KERNEL]... [target...]", "Build it; 'install' adds the tests, 'modules' builds only those",
+	  make_rows, ARRAY_SIZE(make_rows), make_main },
+	{ "stage", "[-k KERNEL]... [--build DIR]", "Bring the layer up to date (a run does that by itself)",
+	  status_rows, ARRAY_SIZE(status_rows), stage_main },
 	{ "status", "[-k KERNEL]... [--json]", "Show what the next run would use", status_rows, ARRAY_SIZE(status_rows),
 	  status_main },
 };

@@ -13,9 +13,9 @@
 
 #include "sys/fs.h"
 
-#define SECTIONS_MAX 65535	    /* more need SHN_XINDEX, which no module and no program of interest has */
-#define TABLE_MAX (256u << 20)	    /* bytes of one section that is read whole */
-#define DT_QUIZ_NOTHING 0x6ffffef4u /* in the range that loaders skip (DT_ADDRRNGLO..), used by nobody */
+#define SECTIONS_MAX	65535	     /* more need SHN_XINDEX, which no module and no program of interest has */
+#define TABLE_MAX	(256u << 20) /* bytes of one section that is read whole */
+#define DT_QUIZ_NOTHING 0x6ffffef4u  /* in the range that loaders skip (DT_ADDRRNGLO..), used by nobody */
 
 static uint64_t get(const struct elf_file *ef, const uint8_t *p, unsigned n)
 {
@@ -51,12 +51,12 @@ enum field {
 static const struct {
 	uint8_t at[2], width[2];
 } fields[] = {
-	[EH_SHOFF] = { { 32, 40 }, { 4, 8 } },	[EH_SHENTSIZE] = { { 46, 58 }, { 2, 2 } },
-	[EH_SHNUM] = { { 48, 60 }, { 2, 2 } },	[EH_SHSTRNDX] = { { 50, 62 }, { 2, 2 } },
-	[SH_FLAGS] = { { 8, 8 }, { 4, 8 } },	[SH_OFFSET] = { { 16, 24 }, { 4, 8 } },
-	[SH_SIZE] = { { 20, 32 }, { 4, 8 } },	[SH_LINK] = { { 24, 40 }, { 4, 4 } },
-	[SH_INFO] = { { 28, 44 }, { 4, 4 } },	[SH_ALIGN] = { { 32, 48 }, { 4, 8 } },
-	[ST_VALUE] = { { 4, 8 }, { 4, 8 } },	[ST_SHNDX] = { { 14, 6 }, { 2, 2 } },
+	[EH_SHOFF] = { { 32, 40 }, { 4, 8 } }, [EH_SHENTSIZE] = { { 46, 58 }, { 2, 2 } },
+	[EH_SHNUM] = { { 48, 60 }, { 2, 2 } }, [EH_SHSTRNDX] = { { 50, 62 }, { 2, 2 } },
+	[SH_FLAGS] = { { 8, 8 }, { 4, 8 } },   [SH_OFFSET] = { { 16, 24 }, { 4, 8 } },
+	[SH_SIZE] = { { 20, 32 }, { 4, 8 } },  [SH_LINK] = { { 24, 40 }, { 4, 4 } },
+	[SH_INFO] = { { 28, 44 }, { 4, 4 } },  [SH_ALIGN] = { { 32, 48 }, { 4, 8 } },
+	[ST_VALUE] = { { 4, 8 }, { 4, 8 } },   [ST_SHNDX] = { { 14, 6 }, { 2, 2 } },
 };
 
 static uint64_t get_field(const struct elf_file *ef, const uint8_t *p, enum field f)
@@ -187,7 +187,8 @@ int elf_open(const char *path, struct elf_file *ret, struct error *err)
 		return damaged(&ef, "not an ELF file", err);
 	if (read_at(&ef, 0, header, ef.size < sizeof(header) ? ef.size : sizeof(header), err) < 0)
 		return -1;
-	if (memcmp(header, ELFMAG, SELFMAG) != 0 || (header[EI_CLASS] != ELFCLASS32 && header[EI_CLASS] != ELFCLASS64) ||
+	if (memcmp(header, ELFMAG, SELFMAG) != 0 ||
+	    (header[EI_CLASS] != ELFCLASS32 && header[EI_CLASS] != ELFCLASS64) ||
 	    (header[EI_DATA] != ELFDATA2LSB && header[EI_DATA] != ELFDATA2MSB))
 		return damaged(&ef, "not an ELF file", err);
 	ef.is_64 = header[EI_CLASS] == ELFCLASS64;
@@ -277,9 +278,9 @@ static bool dynamic_read(const struct elf_file *ef, struct dynamic *ret)
 
 	if (!s || s->link >= ef->n_sections)
 		return false;
-	*ret = (struct dynamic){ ef, read_section(ef, s, NULL), s->size,
-				 ef->is_64 ? sizeof(Elf64_Dyn) : sizeof(Elf32_Dyn), s->offset,
-				 &ef->sections[s->link] };
+	*ret = (struct dynamic){ ef,	    read_section(ef, s, NULL),
+				 s->size,   ef->is_64 ? sizeof(Elf64_Dyn) : sizeof(Elf32_Dyn),
+				 s->offset, &ef->sections[s->link] };
 	return ret->table != NULL;
 }
 
@@ -473,9 +474,8 @@ static bool sites_read(struct copy *c, size_t list_rela, struct sites *ret)
 		site = get_field(ef, symbol, ST_VALUE) + addend;
 		/* Only what is loaded has its content in the copy. */
 		if (section >= ef->n_sections || ef->sections[section].type != SHT_PROGBITS ||
-		    !(ef->sections[section].flags & SHF_ALLOC) ||
-		    ef->sections[section].size < CALL_BYTES || site > ef->sections[section].size - CALL_BYTES ||
-		    copy_content(c, section)[site] != call_opcode)
+		    !(ef->sections[section].flags & SHF_ALLOC) || ef->sections[section].size < CALL_BYTES ||
+		    site > ef->sections[section].size - CALL_BYTES || copy_content(c, section)[site] != call_opcode)
 			return false;
 		if (!ret->marks[section])
 			ret->marks[section] = mem_alloc(ef->sections[section].size);
@@ -494,7 +494,8 @@ static bool is_fentry(struct copy *c, const struct elf_section *symtab, size_t s
 	if (!strtab || strtab->type != SHT_STRTAB || index >= symtab->size / sizeof(Elf64_Sym))
 		return false;
 	name = get(c->ef, copy_content(c, symtab_index) + index * sizeof(Elf64_Sym), 4);
-	return name < strtab->size && strnlen((char *)copy_content(c, symtab->link) + name, strtab->size - name) == 10 &&
+	return name < strtab->size &&
+	       strnlen((char *)copy_content(c, symtab->link) + name, strtab->size - name) == 10 &&
 	       memcmp(copy_content(c, symtab->link) + name, "__fentry__", 10) == 0;
 }
 
@@ -530,11 +531,12 @@ static size_t sites_of_section(struct copy *c, struct sites *s, size_t section, 
 /* All or nothing: every listed site must be a call to __fentry__ with one relocation. */
 static bool drop_calls(struct copy *c)
 {
-	size_t list = section_index(c->ef, "__mcount_loc"), list_rela = list ? relocations_of(c->ef, list) : 0, found = 0;
+	size_t list = section_index(c->ef, "__mcount_loc"), list_rela = list ? relocations_of(c->ef, list) : 0,
+	       found = 0;
 	_cleanup_(sites_clear) struct sites s = { 0 };
 
-	if (!list_rela || !(c->ef->sections[list].flags & SHF_ALLOC) || !c->ef->is_64 || c->ef->is_big || get(c->ef, (uint8_t *)c->out.p + 18, 2) != EM_X86_64 ||
-	    !sites_read(c, list_rela, &s))
+	if (!list_rela || !(c->ef->sections[list].flags & SHF_ALLOC) || !c->ef->is_64 || c->ef->is_big ||
+	    get(c->ef, (uint8_t *)c->out.p + 18, 2) != EM_X86_64 || !sites_read(c, list_rela, &s))
 		return false;
 	for (size_t i = 0; i < s.n_sections; i++)
 		found += s.marks[i] ? sites_of_section(c, &s, i, false) : 0;

@@ -27,7 +27,7 @@ struct elf_file {
 	int fd;	    /* owned; -1: closed */
 	uint64_t size;
 	bool is_64, is_big;
-	uint16_t type;	  /* ET_REL, ET_EXEC, ET_DYN */
+	uint16_t type; /* ET_REL, ET_EXEC, ET_DYN */
 	uint64_t shoff;
 	struct elf_section *sections; /* owned; without .shstrtab's own name table */
 	size_t n_sections;

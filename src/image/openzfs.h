@@ -34,10 +34,10 @@
 #include "sys/paths.h"
 
 enum openzfs_origin {
-	OPENZFS_QUIZ_BUILD,   /* .quiz/openzfs/<kernel id>/build */
-	OPENZFS_TREE,	      /* built inside the source tree by the user */
-	OPENZFS_NAMED,	      /* zfs:build=DIR */
-	OPENZFS_PACKAGE,      /* modules of the kernel's package or the host's */
+	OPENZFS_QUIZ_BUILD, /* .quiz/openzfs/<kernel id>/build */
+	OPENZFS_TREE,	    /* built inside the source tree by the user */
+	OPENZFS_NAMED,	    /* zfs:build=DIR */
+	OPENZFS_PACKAGE,    /* modules of the kernel's package or the host's */
 };
 
 /* What is asked for. All borrowed; zero-initialise. */
@@ -93,7 +93,7 @@ char *openzfs_newer_source(const struct openzfs_stage *st);
  * reseeded and before a program runs.
  */
 #define OPENZFS_RESEED_MODULE "quiz_zfs_reseed"
-#define OPENZFS_RESEED_FILE "/sys/module/" OPENZFS_RESEED_MODULE "/parameters/reseed"
+#define OPENZFS_RESEED_FILE   "/sys/module/" OPENZFS_RESEED_MODULE "/parameters/reseed"
 
 /*
  * `quiz --make[=TARGET]`: builds with the compiler's words going to our own

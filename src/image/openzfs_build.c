@@ -89,7 +89,8 @@ char *openzfs_describe(const struct openzfs_build *b)
 	char *version;
 
 	/* Ours knows more (zfs_gitrev.h is not made by `make -C module`), unless the user has built by hand since. */
-	if (stat(said, &st) == 0 && st.st_mtim.tv_sec >= b->mtime_ns / 1000000000 && fs_read(said, 256, &text, NULL) == 0)
+	if (stat(said, &st) == 0 && st.st_mtim.tv_sec >= b->mtime_ns / 1000000000 &&
+	    fs_read(said, 256, &text, NULL) == 0)
 		return mem_strndup(str_cstr(&text), strcspn(str_cstr(&text), "\n"));
 	str_truncate(&text, 0);
 	if (fs_read(path, 4096, &text, NULL) == 0 && (quote = strchr(str_cstr(&text), '"')) &&
@@ -145,7 +146,9 @@ static void look_at(struct openzfs_build *b, enum openzfs_origin origin, const c
 	_cleanup_free_ char *ko = openzfs_module_path(dir, MODULE_ZFS);
 	struct stat st;
 
-	*b = (struct openzfs_build){ .origin = origin, .dir = mem_strdup(dir), .tree = tree_consumed, .home = home_consumed };
+	*b = (struct openzfs_build){
+		.origin = origin, .dir = mem_strdup(dir), .tree = tree_consumed, .home = home_consumed
+	};
 	if (!ko || stat(ko, &st) < 0)
 		return;
 	b->mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
@@ -170,7 +173,8 @@ static int check_key(const struct openzfs_build *b, const struct kernel *kernel,
 		return 0;
 	rc = openzfs_configured_load(b->home, &c, err);
 	if (rc == 0 && c.kernel_key && !str_eq(c.kernel_key, kernel->key)) {
-		rc = error_set(err, ERROR_MISSING, "cannot use OpenZFS in '%s': kernel '%s' has been made anew since it was configured",
+		rc = error_set(err, ERROR_MISSING,
+			       "cannot use OpenZFS in '%s': kernel '%s' has been made anew since it was configured",
 			       b->dir, kernel->id);
 		want_make(b, kernel, err);
 	}
@@ -183,9 +187,10 @@ static int explain(const struct openzfs_build *v, size_t n, const struct kernel 
 {
 	for (size_t i = 0; i < n; i++)
 		if (v[i].release) {
-			error_set(err, ERROR_MISSING,
-				  "cannot use OpenZFS in '%s': its modules are for kernel %s, and this machine's is %s (%s)",
-				  v[i].dir, v[i].release, kernel->release, kernel->id);
+			error_set(
+			    err, ERROR_MISSING,
+			    "cannot use OpenZFS in '%s': its modules are for kernel %s, and this machine's is %s (%s)",
+			    v[i].dir, v[i].release, kernel->release, kernel->id);
 			return want_make(&v[i], kernel, err);
 		}
 	error_set(err, ERROR_MISSING, "cannot use OpenZFS in '%s': it has not been built for kernel '%s'",
@@ -196,11 +201,14 @@ static int explain(const struct openzfs_build *v, size_t n, const struct kernel 
 static int no_candidate(const struct openzfs_request *request, const struct kernel *kernel, struct error *err)
 {
 	if (request->workspace_root)
-		error_set(err, ERROR_MISSING, "cannot find OpenZFS for kernel '%s': the workspace '%s' is no OpenZFS tree",
-			  kernel->id, request->workspace_root);
+		error_set(err, ERROR_MISSING,
+			  "cannot find OpenZFS for kernel '%s': the workspace '%s' is no OpenZFS tree", kernel->id,
+			  request->workspace_root);
 	else
-		error_set(err, ERROR_MISSING, "cannot find OpenZFS for kernel '%s': this folder is in no workspace", kernel->id);
-	return error_hint(err, "in an OpenZFS tree: quiz init && quiz openzfs make -k %s; or name a build: -p zfs:build=DIR",
+		error_set(err, ERROR_MISSING, "cannot find OpenZFS for kernel '%s': this folder is in no workspace",
+			  kernel->id);
+	return error_hint(err,
+			  "in an OpenZFS tree: quiz init && quiz openzfs make -k %s; or name a build: -p zfs:build=DIR",
 			  kernel->id);
 }
 
@@ -208,8 +216,8 @@ static int no_candidate(const struct openzfs_request *request, const struct kern
 static void look_outside(const struct paths *paths, enum openzfs_origin origin, const char *dir,
 			 const struct kernel *kernel, struct openzfs_build *b)
 {
-	char *home = mem_printf("%s/openzfs/%016llx-%s", paths->cache, (unsigned long long)hash_str(HASH_INIT, dir),
-				kernel->id);
+	char *home =
+	    mem_printf("%s/openzfs/%016llx-%s", paths->cache, (unsigned long long)hash_str(HASH_INIT, dir), kernel->id);
 
 	look_at(b, origin, dir, openzfs_is_tree(dir) ? mem_strdup(dir) : NULL, home);
 }
@@ -307,8 +315,8 @@ int openzfs_configured_save(const char *home, const struct openzfs_configured *c
 	str_addf(&text, "key %s\nkernel %s\n", c->kernel_key, c->kernel_text);
 	for (size_t i = 0; i < c->args.n; i++) {
 		if (strchr(c->args.v[i], '\n'))
-			return error_set(err, ERROR_USAGE, "cannot keep the configure argument '%s': it has a line break",
-					 c->args.v[i]);
+			return error_set(err, ERROR_USAGE,
+					 "cannot keep the configure argument '%s': it has a line break", c->args.v[i]);
 		str_addf(&text, "arg %s\n", c->args.v[i]);
 	}
 	return fs_write_atomic(path, text.p, text.len, 0644, false, err);

@@ -15,10 +15,10 @@
 /* One build for one kernel. */
 struct openzfs_build {
 	enum openzfs_origin origin;
-	char *tree; /* owned; source tree; NULL when unknown */
-	char *dir;  /* owned; build folder: dir/module/... */
-	char *home; /* owned; where quiz keeps stage/ and the like for this tree and kernel */
-	char *release; /* owned; of the kernel that zfs.ko was built for; NULL: not built */
+	char *tree;	  /* owned; source tree; NULL when unknown */
+	char *dir;	  /* owned; build folder: dir/module/... */
+	char *home;	  /* owned; where quiz keeps stage/ and the like for this tree and kernel */
+	char *release;	  /* owned; of the kernel that zfs.ko was built for; NULL: not built */
 	int64_t mtime_ns; /* of zfs.ko */
 	bool keeps_calls; /* stage for the function tracer */
 };
@@ -67,7 +67,8 @@ struct openzfs_configured {
 	struct strv args;  /* the user's own arguments, with quiz's switches (--debug, --gpl) among them */
 };
 void openzfs_configured_clear(struct openzfs_configured *c);
-int openzfs_configured_load(const char *home, struct openzfs_configured *ret, struct error *err); /* missing: all empty */
+/* A missing file: all empty. */
+int openzfs_configured_load(const char *home, struct openzfs_configured *ret, struct error *err);
 int openzfs_configured_save(const char *home, const struct openzfs_configured *c, struct error *err);
 
 /*

@@ -48,7 +48,9 @@ static const char *const configure_args[] = {
 };
 
 /* Variables that a kernel build takes for its own: some developers' shells have them set. */
-static const char *const bad_variables[] = { "ARCH=", "CROSS_COMPILE=", "KBUILD_OUTPUT=", "KBUILD_EXTMOD=", "O=", "M=" };
+static const char *const bad_variables[] = {
+	"ARCH=", "CROSS_COMPILE=", "KBUILD_OUTPUT=", "KBUILD_EXTMOD=", "O=", "M="
+};
 
 static void build_environment(struct strv *env)
 {
@@ -111,7 +113,8 @@ static int check_tree(const char *tree, const struct kernel *kernel, struct erro
 		return error_set(err, ERROR_USAGE, "cannot build OpenZFS in '%s': it is no OpenZFS tree", tree);
 	if (kernel->has_build)
 		return 0;
-	error_set(err, ERROR_MISSING, "cannot build OpenZFS for kernel '%s': it has no build tree for modules", kernel->id);
+	error_set(err, ERROR_MISSING, "cannot build OpenZFS for kernel '%s': it has no build tree for modules",
+		  kernel->id);
 	return error_hint(err, "quiz kernel list shows those that have one");
 }
 
@@ -189,8 +192,10 @@ static void add_experimental(struct strv *argv, const char *tree, const struct k
 	    sscanf(kernel->version, "%u.%u", &major, &minor) != 2)
 		return;
 	if (major > max_major || (major == max_major && minor > max_minor)) {
-		fprintf(stderr, "kernel %s is newer than this OpenZFS knows (%s): configuring with --enable-linux-experimental\n",
-			kernel->version, max);
+		fprintf(
+		    stderr,
+		    "kernel %s is newer than this OpenZFS knows (%s): configuring with --enable-linux-experimental\n",
+		    kernel->version, max);
 		strv_add(argv, "--enable-linux-experimental");
 	}
 }
@@ -260,8 +265,8 @@ static int configure_locked(const char *tree, const char *home, const struct ker
 	return openzfs_configured_save(home, &c, err);
 }
 
-int openzfs_configure(const struct paths *paths, const char *tree, const struct kernel *kernel,
-		      const struct strv *args, struct error *err)
+int openzfs_configure(const struct paths *paths, const char *tree, const struct kernel *kernel, const struct strv *args,
+		      struct error *err)
 {
 	_cleanup_free_ char *home = openzfs_home(tree, kernel);
 	_cleanup_close_ int lock = -1;
@@ -283,7 +288,8 @@ static char *tree_release(const char *tree)
 
 	if (fs_read(path, 1 << 20, &text, NULL) < 0)
 		return NULL;
-	for (line = str_cstr(&text); line && !str_starts(line, "LINUX_OBJ"); line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+	for (line = str_cstr(&text); line && !str_starts(line, "LINUX_OBJ");
+	     line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
 		;
 	if (!line || !(line = strchr(line, '=')))
 		return NULL;
@@ -407,8 +413,8 @@ char *openzfs_git_describe(const char *tree)
 	return mem_strndup(str_cstr(&out), strcspn(str_cstr(&out), "\n"));
 }
 
-int openzfs_make_targets(const struct paths *paths, const char *tree, const struct kernel *kernel,
-			 char *const *targets, size_t n, struct error *err)
+int openzfs_make_targets(const struct paths *paths, const char *tree, const struct kernel *kernel, char *const *targets,
+			 size_t n, struct error *err)
 {
 	_cleanup_free_ char *home = openzfs_home(tree, kernel), *dir = NULL, *reseed = NULL;
 	_cleanup_close_ int lock = -1;

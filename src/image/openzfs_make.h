@@ -24,28 +24,28 @@
  * modules must not be distributed). They are remembered for later
  * configurations of this kernel. NULL: the remembered ones.
  */
-int openzfs_configure(const struct paths *paths, const char *tree, const struct kernel *kernel,
-		      const struct strv *args, struct error *err);
+int openzfs_configure(const struct paths *paths, const char *tree, const struct kernel *kernel, const struct strv *args,
+		      struct error *err);
 
 /*
  * Builds `targets` (n 0: everything), configuring first when that is needed.
  * "install" installs into <home>/install; "modules" is `make -C module`, the
  * inner loop. Also builds the reseeding module.
  */
-int openzfs_make_targets(const struct paths *paths, const char *tree, const struct kernel *kernel,
-			 char *const *targets, size_t n, struct error *err);
+int openzfs_make_targets(const struct paths *paths, const char *tree, const struct kernel *kernel, char *const *targets,
+			 size_t n, struct error *err);
 
 /* What the next run would use. All owned. */
 struct openzfs_status {
-	char *build_dir;   /* NULL: nothing that fits */
+	char *build_dir; /* NULL: nothing that fits */
 	enum openzfs_origin origin;
-	char *describe;	   /* of the build */
-	char *commit;	   /* `git describe --always --long --dirty` of the tree now; NULL: no git */
-	char *version;	   /* of META */
-	char *licence;	   /* of zfs.ko */
-	struct strv args;  /* configured with */
-	uint64_t built;	   /* unix seconds; 0: never */
-	uint64_t staged;   /* 0: never */
+	char *describe;	    /* of the build */
+	char *commit;	    /* `git describe --always --long --dirty` of the tree now; NULL: no git */
+	char *version;	    /* of META */
+	char *licence;	    /* of zfs.ko */
+	struct strv args;   /* configured with */
+	uint64_t built;	    /* unix seconds; 0: never */
+	uint64_t staged;    /* 0: never */
 	uint64_t installed; /* 0: never */
 	bool has_user_space, has_reseed;
 	struct strv stale; /* why a run would not see what the tree says; empty: it would */

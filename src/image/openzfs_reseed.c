@@ -13,7 +13,7 @@
 #include "sys/proc.h"
 
 #define STATE_SYMBOL "spl_pseudo_entropy"
-#define MODULE_KO OPENZFS_RESEED_MODULE ".ko"
+#define MODULE_KO    OPENZFS_RESEED_MODULE ".ko"
 
 static const char *const sources[] = { "Kbuild", OPENZFS_RESEED_MODULE ".c" };
 

@@ -105,7 +105,8 @@ static void remove_dangling(const char *source)
 		fts_close(fts);
 }
 
-/* META with another licence, as a file of its own; untouched when it is right already, or all would be configured anew. */
+/* META with another licence, as a file of its own; untouched when it is right already, or all would be configured anew.
+ */
 static int write_meta(const char *tree, const char *source, struct error *err)
 {
 	_cleanup_free_ char *from = fs_join(tree, "META"), *to = fs_join(source, "META");
@@ -131,7 +132,9 @@ int openzfs_source(const char *tree, const char *home, bool is_gpl, struct error
 	_cleanup_strv_ struct strv names = STRV_INIT;
 
 	if (!fs_exists(git) && fs_exists(configured)) {
-		error_set(err, ERROR_UNSUPPORTED, "cannot build beside '%s': it is configured in place, and without git nobody knows which files are sources",
+		error_set(err, ERROR_UNSUPPORTED,
+			  "cannot build beside '%s': it is configured in place, and without git nobody knows which "
+			  "files are sources",
 			  tree);
 		return error_hint(err, "make -C %s distclean", tree);
 	}

@@ -31,9 +31,9 @@
 #include "sys/lock.h"
 #include "sys/proc.h"
 
-#define STAMP_MAX (1u << 20)
+#define STAMP_MAX   (1u << 20)
 #define STAGE_TRIES 5
-#define LIB_DIR "usr/local/lib" /* real files; programs built by quiz have it as their RUNPATH */
+#define LIB_DIR	    "usr/local/lib" /* real files; programs built by quiz have it as their RUNPATH */
 
 enum item_kind {
 	ITEM_MODULE,  /* kernel module: debug sections left out */
@@ -43,8 +43,8 @@ enum item_kind {
 
 struct item {
 	enum item_kind kind;
-	char *from, *to; /* owned; to is relative to stage/ */
-	char *line;	 /* owned; its line in the stamp file */
+	char *from, *to;  /* owned; to is relative to stage/ */
+	char *line;	  /* owned; its line in the stamp file */
 	bool keeps_calls; /* ITEM_MODULE: for the function tracer */
 };
 
@@ -74,7 +74,9 @@ static const struct program_row {
 	{ "zvol_id", "zvol_id", "usr/lib/udev" },
 };
 
-static const char *const libraries[] = { "libnvpair", "libuutil", "libzfs", "libzfs_core", "libzfsbootenv", "libzpool" };
+static const char *const libraries[] = {
+	"libnvpair", "libuutil", "libzfs", "libzfs_core", "libzfsbootenv", "libzpool"
+};
 
 /* Plain files that the build generates, or that are in the tree. */
 static const struct file_row {
@@ -182,11 +184,11 @@ static void plan_user_space(struct plan *p, const char *dir)
 
 	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
 		const struct program_row *row = &programs[i];
-		_cleanup_free_ char *path = is_new ? fs_join(new_libs, row->name) :
-						     mem_printf("%s/cmd/%s/.libs/%s", dir, row->old_dir, row->name);
+		_cleanup_free_ char *path = is_new ? fs_join(new_libs, row->name)
+						   : mem_printf("%s/cmd/%s/.libs/%s", dir, row->old_dir, row->name);
 		/* What uses no library of the tree is linked without a wrapper. */
-		_cleanup_free_ char *plain = is_new ? fs_join(dir, row->name) :
-						      mem_printf("%s/cmd/%s/%s", dir, row->old_dir, row->name);
+		_cleanup_free_ char *plain =
+		    is_new ? fs_join(dir, row->name) : mem_printf("%s/cmd/%s/%s", dir, row->old_dir, row->name);
 
 		if (is_file(path))
 			plan_add(p, ITEM_PROGRAM, path, fs_join(row->to, row->name));
@@ -217,8 +219,8 @@ static void plan_make(struct plan *p, const struct openzfs_build *b, const char 
 /* ---- what the stamp file says ---- */
 
 struct stamp {
-	struct str text;  /* owned; whole file */
-	const char *body; /* borrowed from text; "" when there is none */
+	struct str text;   /* owned; whole file */
+	const char *body;  /* borrowed from text; "" when there is none */
 	struct strv needs; /* modules of the kernel that ours depend on */
 	char *reseed;	   /* owned; parameters, or NULL */
 };
@@ -272,7 +274,8 @@ static bool has_line(const char *body, const char *line)
 static const char *strip_program(const struct kernel *kernel, char **ret_path)
 {
 	const struct arch *arch = arch_find(kernel->arch);
-	_cleanup_free_ char *name = arch && arch != arch_native() ? mem_printf("%sstrip", arch->cross_prefix) : mem_strdup("strip");
+	_cleanup_free_ char *name =
+	    arch && arch != arch_native() ? mem_printf("%sstrip", arch->cross_prefix) : mem_strdup("strip");
 
 	*ret_path = fs_find_program(name);
 	return *ret_path;
@@ -327,7 +330,8 @@ static int link_library(const char *stage, const struct item *it, const struct k
 		return error_sys(err, errno, "make link '%s'", beside);
 	if (!arch || !arch->cross_prefix)
 		return 0;
-	multiarch = mem_printf("%s/usr/lib/%.*s/%s", stage, (int)strlen(arch->cross_prefix) - 1, arch->cross_prefix, soname);
+	multiarch =
+	    mem_printf("%s/usr/lib/%.*s/%s", stage, (int)strlen(arch->cross_prefix) - 1, arch->cross_prefix, soname);
 	if (fs_mkdir_parents(multiarch, err) < 0)
 		return -1;
 	unlink(multiarch);
@@ -336,8 +340,7 @@ static int link_library(const char *stage, const struct item *it, const struct k
 	return 0;
 }
 
-static int stage_module(const struct item *it, const char *to, const char *release, bool keeps_calls,
-			struct error *err)
+static int stage_module(const struct item *it, const char *to, const char *release, bool keeps_calls, struct error *err)
 {
 	_cleanup_elf_ struct elf_file ef = ELF_FILE_INIT;
 	_cleanup_free_ char *is_for = openzfs_module_release(it->from);

@@ -20,7 +20,7 @@
 #include "image/openzfs_make.h"
 #include "sys/fs.h"
 
-#define RELEASE "6.1.0-test"
+#define RELEASE	    "6.1.0-test"
 #define DEBUG_BYTES (64u << 10)
 
 /* ---- a module of any class and byte order ---- */
@@ -377,7 +377,8 @@ static void test_elf_drops_calls(void **state)
 static void test_elf_survives_damage(void **state)
 {
 	struct fixture *f = *state;
-	_cleanup_free_ char *path = fs_join(f->dir, "m.ko"), *bad = fs_join(f->dir, "bad.ko"), *copy = fs_join(f->dir, "c.ko");
+	_cleanup_free_ char *path = fs_join(f->dir, "m.ko"), *bad = fs_join(f->dir, "bad.ko"),
+			    *copy = fs_join(f->dir, "c.ko");
 	_cleanup_str_ struct str text = STR_INIT;
 
 	make_module(path, true, false, RELEASE, "CDDL", "a");
@@ -488,7 +489,8 @@ static void test_quiz_build_of_replaced_kernel(void **state)
 {
 	struct fixture *f = *state;
 	_cleanup_free_ char *home = mem_printf("%s/.quiz/openzfs/6.1-test", f->tree);
-	_cleanup_free_ char *old = fs_join(f->tree, "module"), *build = fs_join(home, "build"), *new = fs_join(build, "module");
+	_cleanup_free_ char *old = fs_join(f->tree, "module"), *build = fs_join(home, "build"),
+			    *new = fs_join(build, "module");
 	struct openzfs_stage st;
 	struct error err = ERROR_INIT;
 
