@@ -4,11 +4,15 @@
  * order with events, keeps its bounds and always comes to a verdict.
  *
  * Input: bytes; \x01..\x05 at the start of a piece choose what it is fed as.
- *
+ */
+/* clang-format off */
+/* What tests/fuzz/build compiles and links:
  * sources: src/run/analyser.c src/run/analyser_line.c src/run/analyser_report.c src/run/crash_patterns.c
  * sources: src/run/finding.c src/run/finding_set.c src/run/kernel_counters.c src/run/known_issues.c src/run/verdict.c
- * src/base/str.c src/base/error.c src/sys/fs.c src/sys/proc.c libs: -ljansson
+ * sources: src/base/str.c src/base/error.c src/sys/fs.c src/sys/proc.c
+ * libs: -ljansson
  */
+/* clang-format on */
 
 #include <stdint.h>
 #include <stdio.h>
