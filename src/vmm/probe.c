@@ -400,6 +400,39 @@ static uint32_t tsc_khz(const char *cache_dir)
 	return khz;
 }
 
+/* ---- The host, as a KVM guest sees it ---- */
+
+/*
+ * A state saved with -cpu host fits the host that saved it: its CPU's
+ * features, and its kernel's idea of them. The machine id is for stores that
+ * several hosts share.
+ */
+static uint64_t host_hash(void)
+{
+	_cleanup_str_ struct str id = STR_INIT;
+	struct utsname u;
+	uint64_t h = HASH_INIT;
+
+	if (uname(&u) == 0)
+		h = hash_str(hash_str(h, u.release), u.version);
+	if (fs_read("/etc/machine-id", 64, &id, NULL) == 0)
+		h = hash_str(h, str_cstr(&id));
+#if defined(__x86_64__) || defined(__i386__)
+	/* Names and features. Leaf 1's ebx holds the number of the CPU that executes this. */
+	static const unsigned leaves[] = { 0, 1, 7, 0xd, 0x80000001, 0x80000002, 0x80000003, 0x80000004, 0x80000007, 0x80000008 };
+	unsigned r[4];
+
+	for (size_t i = 0; i < ARRAY_SIZE(leaves); i++) {
+		memset(r, 0, sizeof(r));
+		__get_cpuid_count(leaves[i], 0, &r[0], &r[1], &r[2], &r[3]);
+		if (leaves[i] == 1)
+			r[1] = 0;
+		h = hash_mem(h, r, sizeof(r));
+	}
+#endif
+	return h;
+}
+
 int vmm_probe(const struct arch *arch, const char *binary, const char *cache_dir, struct vmm_caps *ret, struct error *err)
 {
 	_cleanup_free_ char *found = binary && strchr(binary, '/') ? mem_strdup(binary)
@@ -430,6 +463,7 @@ int vmm_probe(const struct arch *arch, const char *binary, const char *cache_dir
 	c.identity = identity_of(path, stamp, c.version);
 	if (c.has_kvm && arch->has_microvm)
 		c.has_tsc_deadline = kvm_has_tsc_deadline();
+	c.host = host_hash();
 	if (str_eq(arch->name, "x86_64"))
 		c.tsc_khz = tsc_khz(cache_dir);
 	*ret = c;

@@ -522,6 +522,8 @@ void vmm_describe(const struct machine *m, const struct vmm_caps *caps, struct s
 	for (size_t i = 1; i < argv.n; i++)
 		h = hash_str(h, argv.v[i]);
 	str_addf(out, "vmm.devices=%016llx\n", (unsigned long long)h);
+	if (uses_kvm(m))
+		str_addf(out, "vmm.host=%016llx\n", (unsigned long long)caps->host);
 }
 
 static void add_word(struct str *out, const char *fmt, const char *word)

@@ -33,6 +33,7 @@ struct vmm_caps {
 	bool has_microvm, has_q35;
 	bool has_kvm;		  /* compiled in */
 	bool has_tsc_deadline;	  /* this host's KVM gives x86 guests the TSC deadline timer (asked anew each time) */
+	uint64_t host;		  /* hash of what a KVM guest sees of this host: CPU, kernel, machine id (asked anew) */
 	uint32_t tsc_khz;	  /* what an emulated x86 guest's TSC runs at: the host's, measured once per host boot; 0: unknown */
 	bool has_sandbox;	  /* seccomp -sandbox */
 	bool has_9p;		  /* -fsdev local and virtio-9p */

@@ -371,7 +371,8 @@ static void description_has_what_matters(void **state)
 static void devices_are_described(void **state)
 {
 	struct disk disk = { .serial = (char *)"root", .capacity_bytes = 4096, .path = (char *)"/a" };
-	struct vmm_caps caps = { .binary = (char *)"/qemu", .version = 70200, .has_microvm = true, .has_q35 = true };
+	struct vmm_caps caps = { .binary = (char *)"/qemu", .version = 70200, .has_microvm = true,
+				 .has_q35 = true };
 	struct machine m = { .arch = arch_find("x86_64"), .type = MACHINE_Q35, .accel = ACCEL_TCG, .n_cpus = 2,
 			     .memory_bytes = 1 << 30, .disks = &disk, .n_disks = 1, .kernel_path = (char *)"/k",
 			     .ram_mode = RAM_SHARED, .ram_path = (char *)"/ram.new" };
@@ -390,6 +391,21 @@ static void devices_are_described(void **state)
 	str_truncate(&other, 0);
 	vmm_describe(&m, &caps, &other);
 	assert_string_not_equal(str_cstr(&maker), str_cstr(&other));
+	/* Another host matters to KVM, not to the emulator. */
+	struct str here = STR_INIT, there = STR_INIT, emulated = STR_INIT;
+	str_truncate(&other, 0);
+	vmm_describe(&m, &caps, &other);
+	m.accel = ACCEL_KVM;
+	vmm_describe(&m, &caps, &here);
+	caps.host = 1;
+	vmm_describe(&m, &caps, &there);
+	assert_string_not_equal(str_cstr(&here), str_cstr(&there));
+	m.accel = ACCEL_TCG;
+	vmm_describe(&m, &caps, &emulated);
+	assert_string_equal(str_cstr(&other), str_cstr(&emulated));
+	str_clear(&here);
+	str_clear(&there);
+	str_clear(&emulated);
 	str_clear(&maker);
 	str_clear(&other);
 }
