@@ -18,8 +18,6 @@
 #include "sys/fs.h"
 #include "wire/wire.h"
 
-#define MMIO_SLOTS_PLAIN 8 /* virtio-mmio devices of a microvm without ACPI */
-#define MMIO_SLOTS_ACPI 24
 #define HOOK_BYTES_MAX (WIRE_PAYLOAD_MAX - 1024)
 #define SHARED_TAG "shared"
 #define WORK_TAG "work"
@@ -181,8 +179,8 @@ static int choose_type(struct run_plan *p, const struct run_facts *f, struct err
 {
 	struct machine *m = &p->machine;
 	const struct kernel *k = &f->kernel;
-	bool acpi_fits = k->acpi == TRI_YES && n_devices(m) <= MMIO_SLOTS_ACPI;
-	bool plain_fits = k->virtio_mmio_cmdline == TRI_YES && n_devices(m) <= MMIO_SLOTS_PLAIN;
+	bool acpi_fits = k->acpi == TRI_YES && n_devices(m) <= vmm_device_limit(f->arch, MACHINE_MICROVM, true);
+	bool plain_fits = k->virtio_mmio_cmdline == TRI_YES && n_devices(m) <= vmm_device_limit(f->arch, MACHINE_MICROVM, false);
 	bool can_microvm = f->arch->has_microvm && f->caps.has_microvm && k->virtio_mmio != TRI_NO &&
 			   !f->profiles.wants_pci && (acpi_fits || plain_fits);
 
