@@ -180,12 +180,21 @@ static const char *zfs_option(const struct runspec *rs, const char *name)
 	return NULL;
 }
 
+/* A bare word or "yes"; the profile's own table has refused what is neither. */
+static bool zfs_flag(const struct runspec *rs, const char *name)
+{
+	const char *value = zfs_option(rs, name);
+	bool is_set = true;
+
+	return value && (!*value || (parse_bool(value, &is_set, NULL) == 0 && is_set));
+}
+
 static int pack_zfs(struct run_facts *f, struct error *err)
 {
 	const struct openzfs_request rq = { .workspace_root = f->workspace->root,
 					    .build_dir = zfs_option(f->spec, "build"),
-					    .wants_trace = zfs_option(f->spec, "trace") != NULL,
-					    .wants_gpl = zfs_option(f->spec, "gpl") != NULL };
+					    .wants_trace = zfs_flag(f->spec, "trace"),
+					    .wants_gpl = zfs_flag(f->spec, "gpl") };
 	struct openzfs_stage st = { 0 };
 	struct layer_source *src = NULL;
 	size_t n = 0;
@@ -323,12 +332,37 @@ static void make_machine_id(char id[33])
 		snprintf(id + 2 * i, 3, "%02x", r[i]);
 }
 
+/* What is in the table of options and not in this version must not look as if it had been done. */
+static int refuse_unbuilt(const struct runspec *rs, struct error *err)
+{
+	const struct {
+		bool is_asked;
+		const char *option, *instead;
+	} unbuilt[] = {
+		{ rs->disks.n, "--disk", "quiz -p blockdev:count=1,size=1G ..." },
+		{ rs->nets.n, "--net", "quiz -p net ..." },
+		{ rs->max_memory_bytes, "--max-memory", "quiz --memory SIZE ..." },
+		{ rs->dump, "--dump", "quiz --on-crash=keep ..." },
+		{ rs->on_crash == ON_CRASH_DUMP, "--on-crash=dump", "quiz --on-crash=keep ..." },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(unbuilt); i++)
+		if (unbuilt[i].is_asked) {
+			error_set(err, ERROR_UNSUPPORTED, "%s can not be used: this version does not have it yet",
+				  unbuilt[i].option);
+			return error_hint(err, "%s", unbuilt[i].instead);
+		}
+	return 0;
+}
+
 int facts_gather(struct run_facts *f, struct error *err)
 {
 	_cleanup_free_ char *agent = NULL;
 	struct profile_dirs dirs = { 0 };
 	int r;
 
+	if (refuse_unbuilt(f->spec, err) < 0)
+		return -1;
 	make_machine_id(f->machine_id);
 	look_at_workspace(f);
 	profile_dirs_init(&dirs, f->paths, f->workspace);

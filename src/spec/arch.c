@@ -81,7 +81,7 @@ static const struct arch table[] = {
 		.suite = "bookworm",
 		.append_max = 896, /* what QEMU 7.2 puts in place for every kernel */
 		.page_bytes = 4096,
-		.settle_ms = 300, /* qemu-s390-flic's list of pending I/O interrupts is not in the saved state */
+		.settle_ms = 300, /* measured need; likely cause: pending I/O interrupts are not in the saved state */
 		.is_big_endian = true,
 	},
 	{

@@ -231,7 +231,7 @@ static const struct option_row rows[] = {
 	{ "dump", 0, OPTION_FLAG, 0, AT(dump), option_set_flag, NULL, NULL, NULL, NULL, NULL,
 	  "write a vmcore when the machine crashes" },
 	{ "gdb", 0, OPTION_FLAG, 0, AT(gdb), option_set_flag, NULL, NULL, NULL, NULL, NULL,
-	  "have QEMU's gdb stub ready for: quiz gdb ID" },
+	  "have QEMU's gdb stub listen; quiz ps --json says where" },
 	{ "strict", 0, OPTION_FLAG, 0, AT(is_strict), option_set_flag, NULL, NULL, NULL, NULL, NULL,
 	  "kernel warnings count as a crash, stalls as a hang" },
 	{ "allow", 0, OPTION_REQUIRED, OPTION_LIST, AT(allow), option_set_list, NULL, "PATTERN", NULL, NULL, NULL,

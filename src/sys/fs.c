@@ -321,8 +321,8 @@ static bool sync_files(int dir_fd, const char *name, unsigned *left)
 }
 
 /*
- * One fsync per file makes the journal commit each time: 85 s for a kernel
- * with its headers (20000 files) against 1 s for syncfs(2). A small tree is
+ * One fsync per file makes the journal commit each time: fetching a kernel
+ * with its headers (20000 files) took 107 s, with syncfs(2) 27 s. A small tree is
  * not made to wait for what everybody else has written.
  */
 static void sync_tree(const char *path)
