@@ -10,9 +10,9 @@ all: $(B)/build.ninja
 $(B)/build.ninja:
 	meson setup -Dprefix=$(prefix) $(B)
 
-# Installs what is missing on this host, and nothing else.
+# Installs what is missing on this host, and nothing else. DEPS: the groups of tools/deps (default: build run check).
 deps:
-	tools/deps
+	tools/deps $(DEPS)
 
 # From a fresh clone to a program's output in a machine of its own.
 run: deps
@@ -20,9 +20,16 @@ run: deps
 	./quiz setup
 	./quiz uname -a
 
-# All tiers. What can not run here says why (docs/testing.md).
-check: all
+# Every test, with the packages, kernels, roots and sources that they use: slow the first time (docs/testing.md).
+check: DEPS = build run check kernel openzfs foreign
+check: deps
+	$(MAKE) all
+	tests/materials || true
 	meson test -C $(B) --print-errorlogs
+
+# What needs no machine.
+check-quick: all
+	meson test -C $(B) --print-errorlogs --no-suite vm
 
 check-unit: all
 	meson test -C $(B) --suite unit --print-errorlogs
@@ -50,4 +57,4 @@ format:
 bench: all
 	bench/run
 
-.PHONY: all deps run check check-unit install agents asan lint format bench
+.PHONY: all deps run check check-quick check-unit install agents asan lint format bench
