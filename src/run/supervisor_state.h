@@ -2,10 +2,13 @@
 #pragma once
 
 /*
- * The supervisor's inside, shared by its parts: supervisor.c (the states),
- * maker.c (a template on the way), hooks.c (guest hooks one after the other),
- * watchdog.c (silence, heartbeat, time limits, hangs), server.c (clients),
- * collect.c (files that come back over the channel).
+ * The supervisor's inside, shared by its parts: supervisor.c (the whole),
+ * supervisor_start.c (the way to the program), supervisor_events.c (what guest
+ * and VMM say), supervisor_end.c (the ends), program.c (the program and its
+ * streams), maker.c (a template on the way), hooks.c (guest hooks one after
+ * the other), watchdog.c (silence, heartbeat, time limits, hangs),
+ * hang_report.c (what a hung machine can tell), server.c (clients), collect.c
+ * (files that come back over the channel).
  */
 
 #include "run/analyser.h"
@@ -102,30 +105,46 @@ struct supervisor {
 	uint64_t output_bytes;
 };
 
-/* ---- supervisor.c ---- */
+/* ---- supervisor_end.c ---- */
 /* The end for a reason other than the program's: facts are set before. Collects last words, then ends. */
 void sup_die(struct supervisor *s, uint64_t grace_ms);
 /* The same in a machine that may still answer (time limit, oops): what the record wants of its files comes first. */
 void sup_end_early(struct supervisor *s, uint64_t grace_ms);
+/* Cuts the grace of sup_die() short: there is nothing more to wait for. */
+void sup_die_now(struct supervisor *s);
 /* A profile, a mount, a module: the program is not started. */
 void sup_setup_failed(struct supervisor *s, const struct error *err);
+/* Guest or VMM are gone without a status; a fresh clone's loss starts over instead. */
 void sup_lost(struct supervisor *s, const char *why);
+/* The orderly end: collect, counters, FINISH. */
+void sup_wind_down(struct supervisor *s);
+/* END is in: the machine is of no use any more, and its memory is given back while we still write. */
+void sup_leave(struct supervisor *s);
+
+/* ---- supervisor_start.c ---- */
+/* As a clone, as the maker of a template, or cold, by what the plan and the store allow. */
+int sup_start(struct supervisor *s, struct error *err);
 /*
  * A clone that never said a word, or a VMM that died before anything was
  * asked of its guest: it boots instead, without a template. False: there is
  * no such excuse.
  */
 bool sup_starts_over(struct supervisor *s, const char *why);
+/* The same without asking for an excuse. */
+void sup_start_over(struct supervisor *s, const char *why);
+/* A machine that boots has said HELLO: on to the base steps. */
+void sup_guest_up(struct supervisor *s, struct guest *g);
 /* Goes on from the state reached, with s->guest ready for the setup steps. */
 void sup_setup(struct supervisor *s);
-int sup_start_guest(struct supervisor *s, const struct machine *m, struct guest **ret, struct error *err);
-/* The orderly end: collect, counters, FINISH. */
-void sup_wind_down(struct supervisor *s);
-/* After anything was fed to the analyser. */
-void sup_after_analysis(struct supervisor *s);
-
 /* The program runs, or the machine waits for its client. */
 void sup_ready(struct supervisor *s);
+
+/* ---- supervisor_events.c ---- */
+struct analyser *sup_new_analyser(const struct supervisor *s);
+/* After anything was fed to the analyser. */
+void sup_after_analysis(struct supervisor *s);
+/* Starts a VMM whose guest's events come here. */
+int sup_start_guest(struct supervisor *s, const struct machine *m, struct guest **ret, struct error *err);
 
 /* ---- program.c ---- */
 /* output.log of the record, for a program in the background. */

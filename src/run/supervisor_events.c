@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * What happens to a running machine, from its guest (console, agent) and its
+ * VMM: everything is shown to the analyser, and what it or the event means
+ * for the run is decided here. The end itself is supervisor_end.c's.
+ */
+
+#include "run/supervisor_state.h"
+
+#include <string.h>
+
+#define CRASH_GRACE_MS 700 /* from the first line of a crash report to letting the machine go */
+#define VMM_LAST_WORDS_MS 150 /* from a closed port to the exit of the VMM's process */
+
+/* ---- the analyser, fed ---- */
+
+struct analyser *sup_new_analyser(const struct supervisor *s)
+{
+	/* The plan boots with printk.time=1: what has no stamp was written to the console by a program. */
+	const struct analyser_options ao = { .allow = (const char *const *)s->opt.spec->allow.v, .known = &s->known,
+					     .only_stamped = true };
+
+	return analyser_new(&ao);
+}
+
+void sup_after_analysis(struct supervisor *s)
+{
+	enum on_crash on_crash = s->opt.spec->on_crash;
+	bool keeps = on_crash == ON_CRASH_KEEP || on_crash == ON_CRASH_SHELL || s->opt.waits_for_client ||
+		     (on_crash == ON_CRASH_AUTO && s->opt.plan->program.tty);
+
+	if (s->state >= SUP_DYING) {
+		if (analyser_panic_is_over(s->analyser))
+			sup_die_now(s);
+		return;
+	}
+	if (analyser_panic_is_over(s->analyser))
+		sup_die(s, 0);
+	else if (!keeps && analyser_crash(s->analyser))
+		sup_end_early(s, CRASH_GRACE_MS);
+	else
+		watchdog_hang_check(s);
+}
+
+static void on_analyser_timer(void *ctx)
+{
+	struct supervisor *s = ctx;
+	int next = analyser_tick(s->analyser, loop_now_ms());
+
+	s->timer_analyser = next >= 0 ? loop_timer(s->loop, (uint64_t)next + 1, on_analyser_timer, s) : 0;
+	sup_after_analysis(s);
+}
+
+static void analysed(struct supervisor *s)
+{
+	int next = analyser_tick(s->analyser, loop_now_ms());
+
+	if (next >= 0 && !s->timer_analyser)
+		s->timer_analyser = loop_timer(s->loop, (uint64_t)next + 1, on_analyser_timer, s);
+	sup_after_analysis(s);
+}
+
+/* ---- what the guest says ---- */
+
+static void on_up(void *ctx, struct guest *g, const struct wire_hello *hello)
+{
+	struct supervisor *s = ctx;
+
+	if (s->state != SUP_BOOT)
+		return;
+	s->is_up = true;
+	analyser_agent(s->analyser, ANALYSER_AGENT_READY, loop_now_ms());
+	sup_guest_up(s, g);
+}
+
+static void on_console(void *ctx, struct guest *g, const void *mem, size_t n)
+{
+	struct supervisor *s = ctx;
+
+	console_bytes(s->console, mem, n);
+	analyser_console(s->analyser, mem, n, loop_now_ms());
+	analysed(s);
+}
+
+static void take_counts(struct supervisor *s, const struct wire_counts *m)
+{
+	struct str all = STR_INIT;
+	uint32_t pos = 0;
+	const char *entry;
+
+	while ((entry = wire_list_next(&m->counts, &pos))) {
+		const char *eq = strchr(entry, '=');
+		_cleanup_free_ char *name = eq ? mem_strndup(entry, (size_t)(eq - entry)) : NULL;
+
+		if (!eq)
+			continue;
+		str_add_safe(&all, entry, strlen(entry), false);
+		str_add_char(&all, '\n');
+		analyser_counter(s->analyser, s->has_counters, name, strtoull(eq + 1, NULL, 0), loop_now_ms());
+	}
+	s->has_counters = true;
+	free(s->out->counters);
+	s->out->counters = str_take(&all);
+}
+
+static void on_kmsg(struct supervisor *s, const struct wire_kmsg *k)
+{
+	console_kmsg(s->console, k->seq, k->level, k->time_us, k->text);
+	analyser_kmsg(s->analyser, k->seq, k->level, k->time_us, k->text, loop_now_ms());
+	analysed(s);
+}
+
+/* -vv: where the time goes, by the guest's clock and by ours. */
+static void note_stage(const struct supervisor *s, const struct wire_stage *m)
+{
+	const char *name = wire_stage_name(m->stage);
+	_cleanup_free_ char *text = mem_printf("stage %-8s  guest %8.3f ms  host %8.3f ms", name ? name : "?",
+					       (double)m->mono_ns / 1e6, (double)(loop_now_ns() - s->out->started_ns) / 1e6);
+
+	s->opt.note(text);
+}
+
+static void on_frame(void *ctx, struct guest *g, const struct wire_frame *f)
+{
+	struct supervisor *s = ctx;
+	struct wire_kmsg k;
+	struct wire_pong pong;
+	struct wire_counts counts;
+	struct wire_stage stage;
+
+	s->is_up = true;
+	switch (f->type) {
+	case WIRE_KMSG:
+		if (wire_get_kmsg(f, &k) != WIRE_OK)
+			break;
+		on_kmsg(s, &k);
+		return;
+	case WIRE_PONG:
+		if (wire_get_pong(f, &pong) != WIRE_OK)
+			break;
+		watchdog_pong(s, pong.nonce);
+		return;
+	case WIRE_COUNTS:
+		if (wire_get_counts(f, &counts) != WIRE_OK)
+			break;
+		take_counts(s, &counts);
+		return;
+	case WIRE_STAGE:
+		if (wire_get_stage(f, &stage) != WIRE_OK)
+			break;
+		if (s->opt.spec->verbosity >= 2)
+			note_stage(s, &stage);
+		if (s->out->n_stages < OUTCOME_STAGES_MAX)
+			s->out->stages[s->out->n_stages++] =
+				(struct outcome_stage){ stage.stage, loop_now_ns(), stage.mono_ns };
+		return;
+	case WIRE_STARTED:
+	case WIRE_DATA:
+	case WIRE_EOF:
+	case WIRE_CREDIT:
+	case WIRE_EXIT:
+		if (g != s->guest || !sessions_frame(s->sessions, f))
+			break;
+		return;
+	}
+	sup_lost(s, "the guest agent broke the protocol");
+}
+
+static void on_channel_lost(void *ctx)
+{
+	struct supervisor *s = ctx;
+	_cleanup_free_ char *text = mem_printf("the guest agent is gone: %s", s->channel_why);
+
+	s->timer_channel = 0;
+	sup_lost(s, text);
+}
+
+/* When the VMM dies, its sockets close first; its last words, which come with its exit, say more. */
+static void on_guest_lost(void *ctx, struct guest *g, const char *why)
+{
+	struct supervisor *s = ctx;
+
+	if (s->maker && g == s->guest)
+		return; /* the waiting clone: its exit says it */
+	s->channel_why = why; /* static text, or strerror()'s */
+	s->timer_channel = loop_timer(s->loop, VMM_LAST_WORDS_MS, on_channel_lost, s);
+}
+
+/* ---- what the VMM says ---- */
+
+/* It ended before its guest said a word: QEMU refused its command line or the host its memory. */
+static bool is_stillborn(const struct supervisor *s, struct guest *g)
+{
+	return s->state < SUP_DYING && s->state != SUP_LOAD && !s->is_up && !guest_was_heard(g);
+}
+
+static void on_vmm_event(void *ctx, struct guest *g, enum vmm_event ev, const char *text)
+{
+	struct supervisor *s = ctx;
+	struct error err = ERROR_INIT;
+
+	if (ev == VMM_EVENT_PAUSED || ev == VMM_EVENT_RUNNING)
+		return;
+	if ((ev == VMM_EVENT_SHUTDOWN || ev == VMM_EVENT_EXITED) && s->state == SUP_FINISH && s->timer_dying) {
+		sup_leave(s); /* as asked */
+		return;
+	}
+	if (s->maker && g == s->guest) { /* waits for the maker, and was nothing to the run so far */
+		s->clone_is_lost |= ev == VMM_EVENT_EXITED;
+		return;
+	}
+	/* Of its own accord no guest ends the maker's process: a full file system under its memory does (SIGBUS). */
+	if (s->maker && ev == VMM_EVENT_EXITED && s->state < SUP_LOAD) {
+		sup_start_over(s, text && *text ? text : "the virtual machine monitor ended");
+		return;
+	}
+	if (s->state < SUP_DYING)
+		analyser_vmm(s->analyser, ev, text, loop_now_ms());
+	switch (ev) {
+	case VMM_EVENT_PANICKED: /* its text comes over the console in the meantime */
+		sup_die(s, CRASH_GRACE_MS);
+		break;
+	case VMM_EVENT_RESET:
+	case VMM_EVENT_SHUTDOWN:
+		sup_lost(s, ev == VMM_EVENT_RESET ? "the guest rebooted" : "the guest powered off");
+		break;
+	case VMM_EVENT_PORT_CLOSED:
+		if (g == s->guest)
+			sup_lost(s, "the guest agent closed its port");
+		break;
+	case VMM_EVENT_EXITED:
+		if (is_stillborn(s, g)) {
+			error_set(&err, ERROR_CHILD, "cannot start the machine: QEMU ended: %s", text);
+			sup_setup_failed(s, &err);
+			break;
+		}
+		sup_lost(s, text && *text ? text : "the virtual machine monitor ended");
+		break;
+	case VMM_EVENT_IO_ERROR:
+		s->opt.note(text ? text : "a disk of the guest can not be written: the host's file system is full");
+		break;
+	default:
+		break;
+	}
+	sup_after_analysis(s);
+}
+
+int sup_start_guest(struct supervisor *s, const struct machine *m, struct guest **ret, struct error *err)
+{
+	const struct guest_callbacks cb = { on_up, on_frame, on_console, on_vmm_event, on_guest_lost, s };
+	const struct vmm_options vo = { .run_dir = s->opt.run_dir, .empty_dir = s->opt.run_dir, .oom_score_adj = 500,
+					.debug_qmp = s->opt.spec->verbosity >= 3 };
+
+	return guest_start(m, s->opt.caps, &vo, s->loop, &cb, ret, err);
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * From nothing to the program. A machine boots, is cloned from a template, or
+ * boots as the maker of one; each step's completion callback starts the next
+ * one. A clone that does not come to life costs time and nothing else: the
+ * run goes on cold.
+ */
+
+#include "run/supervisor_state.h"
+
+#include "sys/fs.h"
+
+/* ---- without a template ---- */
+
+static int start_cold(struct supervisor *s, struct error *err)
+{
+	s->state = SUP_BOOT;
+	s->out->was_clone = false;
+	if (sup_start_guest(s, &s->opt.plan->machine, &s->guest, err) < 0)
+		return -1;
+	sessions_connect(s->sessions, guest_channel(s->guest));
+	return 0;
+}
+
+/*
+ * A clone that did not come to life: the template is bad, the run goes on
+ * cold. From a timer, as the caller of sup_lost() may be a callback of the
+ * guest that is to be freed.
+ */
+static void retry_cold(void *ctx)
+{
+	struct supervisor *s = ctx;
+	_cleanup_free_ char *text = NULL;
+	struct error err = ERROR_INIT;
+
+	s->timer_retry = 0;
+	if (s->state >= SUP_DYING)
+		return;
+	text = mem_printf("%s (%s); the machine boots without one",
+			  s->maker || !s->template ? "no template can be made" : "the template can not be used and is removed",
+			  s->out->lost_why ? s->out->lost_why : "it did not load");
+	s->state = SUP_BOOT; /* what the VMMs still had to do fails when they are freed, and means nothing */
+	loop_timer_remove(s->loop, s->timer_channel);
+	loop_timer_remove(s->loop, s->timer_hang);
+	s->timer_channel = s->timer_hang = 0;
+	s->unanswered_pings = 0;
+	if (s->opt.spec->verbosity)
+		s->opt.note(text);
+	free(s->out->template_why);
+	s->out->template_why = take_ptr(s->out->lost_why);
+	guest_free(s->guest);
+	s->guest = NULL;
+	guest_free(s->maker);
+	s->maker = NULL;
+	template_discard(s->template);
+	s->template = NULL;
+	s->is_prepared = s->out->was_prepared = s->clone_is_lost = false;
+	s->out->n_stages = 0;
+	/* Another machine: what the first one said is no history of this one. */
+	console_restart(s->console);
+	analyser_free(s->analyser);
+	s->analyser = s->out->analyser = sup_new_analyser(s);
+	s->is_up = s->has_counters = s->out->made_template = false;
+	if (start_cold(s, &err) < 0)
+		sup_setup_failed(s, &err);
+}
+
+/* Has nothing been asked of the guest yet that a second start would repeat? */
+static bool is_fresh(const struct supervisor *s)
+{
+	if (s->state == SUP_LOAD)
+		return true;
+	return s->state == SUP_SETUP && s->template && !channel_received(guest_channel(s->guest));
+}
+
+void sup_start_over(struct supervisor *s, const char *why)
+{
+	free(s->out->lost_why);
+	s->out->lost_why = mem_strdup(why);
+	if (!s->timer_retry)
+		s->timer_retry = loop_timer(s->loop, 0, retry_cold, s);
+}
+
+bool sup_starts_over(struct supervisor *s, const char *why)
+{
+	if (!is_fresh(s) || s->opt.makes_prepared)
+		return false;
+	sup_start_over(s, why);
+	return true;
+}
+
+/* ---- cold, a clone, or the maker of a template ---- */
+
+static void open_template(struct supervisor *s)
+{
+	const struct run_plan *p = s->opt.plan;
+	const char *why = NULL;
+
+	if (!p->can_template || s->opt.spec->cold)
+		return;
+	if (p->can_prepare && template_find(s->opt.paths, p->prepared_key, p->prepared_text, &s->template)) {
+		s->is_prepared = s->out->was_prepared = true;
+		return;
+	}
+	if (template_find(s->opt.paths, p->template_key, p->template_text, &s->template))
+		return;
+	s->template = template_begin(s->opt.paths, p->template_key, p->machine.memory_bytes, &why);
+	if (s->template) {
+		struct template *other;
+
+		/* Published between our looks. */
+		if (!template_find(s->opt.paths, p->template_key, p->template_text, &other))
+			return;
+		template_free(s->template);
+		s->template = other;
+		return;
+	}
+	if (s->opt.spec->verbosity) {
+		_cleanup_free_ char *text = mem_printf("no template is made: %s", why);
+
+		s->opt.note(text);
+	}
+}
+
+int sup_start(struct supervisor *s, struct error *err)
+{
+	struct machine m = s->opt.plan->machine; /* shallow: only read */
+
+	if (s->opt.makes_prepared)
+		return maker_prepare(s, err);
+	open_template(s);
+	if (!s->template)
+		return start_cold(s, err);
+	if (!s->template->is_new) {
+		_cleanup_free_ char *log = mem_printf("%s/console.log", s->opt.record->dir);
+
+		fs_copy_file(s->template->console_path, log, 0644, NULL); /* what it said while booting */
+		s->out->was_clone = true;
+		s->is_up = true;
+		if (maker_start_clone(s, err) < 0)
+			return -1;
+		maker_load_clone(s);
+		return 0;
+	}
+	m.ram_mode = RAM_SHARED;
+	m.ram_path = s->template->ram_path;
+	return sup_start_guest(s, &m, &s->maker, err);
+}
+
+/* ---- the way to the program ---- */
+
+static void on_base_done(void *ctx, const struct error *err)
+{
+	struct supervisor *s = ctx;
+
+	if (s->state != SUP_BASE)
+		return;
+	if (err)
+		sup_setup_failed(s, err);
+	else if (s->maker)
+		maker_save(s);
+	else
+		sup_setup(s);
+}
+
+void sup_guest_up(struct supervisor *s, struct guest *g)
+{
+	struct error err = ERROR_INIT;
+
+	s->state = SUP_BASE;
+	guest_steps(g, &s->opt.plan->base, on_base_done, s);
+	/* The clone's VMM starts while the maker mounts its images. */
+	if (g == s->maker && maker_start_clone(s, &err) < 0)
+		s->clone_is_lost = true;
+}
+
+static void on_init_hooks_done(void *ctx, const struct error *err)
+{
+	struct supervisor *s = ctx;
+
+	if (s->state != SUP_HOOKS)
+		return;
+	if (err) {
+		sup_setup_failed(s, err);
+	} else if (s->opt.makes_prepared) {
+		maker_save_prepared(s);
+	} else if (s->opt.waits_for_client) {
+		s->state = SUP_AFTER;
+		s->out->running_ns = loop_now_ns();
+		watchdog_program(s);
+		sup_ready(s);
+	} else {
+		program_start(s);
+	}
+}
+
+void sup_ready(struct supervisor *s)
+{
+	if (s->opt.ready)
+		s->opt.ready(s->opt.ctx);
+}
+
+static void on_setup_done(void *ctx, const struct error *err)
+{
+	struct supervisor *s = ctx;
+
+	if (s->state != SUP_SETUP)
+		return;
+	if (err) {
+		sup_setup_failed(s, err);
+		return;
+	}
+	s->state = SUP_HOOKS;
+	hooks_run(s, s->opt.plan->init_hooks, s->is_prepared ? 0 : s->opt.plan->n_init_hooks, on_init_hooks_done, s);
+}
+
+void sup_setup(struct supervisor *s)
+{
+	const struct run_plan *p = s->opt.plan;
+
+	s->state = SUP_SETUP;
+	s->setup.n = 0;
+	free(s->setup.v);
+	s->setup.v = NULL;
+	steps_join(&s->setup, &p->identity);
+	if (!s->is_prepared)
+		steps_join(&s->setup, &p->layers);
+	if (s->is_prepared)
+		steps_join(&s->setup, &p->revive);
+	if (s->opt.makes_prepared)
+		steps_join(&s->setup, &p->prepare);
+	else
+		steps_join(&s->setup, &p->per_run);
+	sessions_connect(s->sessions, guest_channel(s->guest));
+	guest_steps(s->guest, &s->setup, on_setup_done, s);
+}
