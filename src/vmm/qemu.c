@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * A QEMU process: its life, its ports and the commands of vmm.h.
+ * A QEMU process: its life, its ports and what it says.
  *
  * Theory of operation: three socket pairs (monitor, console, agent) and a
  * pipe for stderr are made before the fork; QEMU inherits its ends at the
  * numbers that the plan names. Nothing is waited for: commands are queued on
  * the monitor and answered when QEMU gets to them.
  *
- * State is what QEMU's events say. Commands of several steps (save, load,
- * dump) are a struct job, one at a time each, that ends with its callback:
- *
- *	save: capabilities -> getfd (state) -> migrate fd:     -> MIGRATION completed
- *	load: capabilities -> getfd (state) -> migrate-incoming -> MIGRATION completed
- *	dump: getfd (core) -> dump-guest-memory kdump-zlib, else elf
+ * State is what QEMU's events say; commands are in qemu_command.c.
  *
  * The end: SIGCHLD -> what QEMU still had said is read (monitor, stderr) ->
  * open commands fail -> VMM_EVENT_EXITED, the last event.
@@ -32,254 +27,16 @@
 #include "spec/arch.h"
 #include "sys/fs.h"
 #include "sys/proc.h"
+#include "vmm/qemu.h"
 #include "vmm/qemu_plan.h"
-#include "vmm/qmp.h"
-#include "vmm/vmm.h"
 
 #define LAST_WORDS_MAX 4096 /* bytes kept of QEMU's stderr */
 #define PORT_BUFFER (1 << 20) /* bytes asked for per direction of a port; the kernel may give less */
-
-/* From here on `fd:` of a plain file is deprecated and `file:` of a descriptor set is the way. */
-#define QEMU_HAS_FILE_FDSET 90100
-
-enum job_kind {
-	JOB_NONE,
-	JOB_SAVE,
-	JOB_LOAD,
-};
-
-struct vmm {
-	struct loop *loop;
-	struct vmm_callbacks cb;
-	struct qmp *qmp;
-	pid_t pid; /* 0: reaped */
-	int ports[VMM_N_PORTS];
-	int stderr_fd;
-	struct str last_words;
-	char *gdb_socket; /* owned */
-	uint32_t version;
-	uint64_t kill_timer;
-	bool has_io_error; /* told once: a failing disk fails often */
-
-	/* the migration under way */
-	enum job_kind job;
-	vmm_done_fn *job_done;
-	void *job_ctx;
-
-	/* the dump under way */
-	vmm_done_fn *dump_done;
-	void *dump_ctx;
-	int dump_fd;
-};
 
 static void tell(struct vmm *v, enum vmm_event ev, const char *text)
 {
 	if (v->cb.event)
 		v->cb.event(v->cb.ctx, ev, text);
-}
-
-/* ---- One command, one callback ---- */
-
-struct simple {
-	vmm_done_fn *done;
-	void *ctx;
-};
-
-static void simple_done(void *ctx, const json_t *result, const struct error *err)
-{
-	struct simple s = *(struct simple *)ctx;
-
-	(void)result;
-	free(ctx);
-	if (s.done)
-		s.done(s.ctx, err);
-}
-
-static void simple_command(struct vmm *v, const char *name, vmm_done_fn *done, void *ctx)
-{
-	struct simple *s = mem_alloc(sizeof(*s));
-
-	*s = (struct simple){ done, ctx };
-	qmp_command(v->qmp, name, NULL, simple_done, s);
-}
-
-void vmm_pause(struct vmm *v, vmm_done_fn *done, void *ctx)
-{
-	simple_command(v, "stop", done, ctx);
-}
-
-void vmm_resume(struct vmm *v, vmm_done_fn *done, void *ctx)
-{
-	simple_command(v, "cont", done, ctx);
-}
-
-void vmm_nmi(struct vmm *v, vmm_done_fn *done, void *ctx)
-{
-	simple_command(v, "inject-nmi", done, ctx);
-}
-
-struct status_query {
-	vmm_status_fn *done;
-	void *ctx;
-};
-
-static void status_done(void *ctx, const json_t *result, const struct error *err)
-{
-	struct status_query s = *(struct status_query *)ctx;
-	const char *status = json_string_value(json_object_get(result, "status"));
-
-	free(ctx);
-	s.done(s.ctx, err ? NULL : status ? status : "", err);
-}
-
-void vmm_status(struct vmm *v, vmm_status_fn *done, void *ctx)
-{
-	struct status_query *s = mem_alloc(sizeof(*s));
-
-	*s = (struct status_query){ done, ctx };
-	qmp_command(v->qmp, "query-status", NULL, status_done, s);
-}
-
-/* ---- Save and load ---- */
-
-static void job_end(struct vmm *v, const struct error *err)
-{
-	vmm_done_fn *done = v->job_done;
-
-	if (v->job == JOB_NONE)
-		return;
-	v->job = JOB_NONE;
-	v->job_done = NULL;
-	if (done)
-		done(v->job_ctx, err);
-}
-
-/* The steps before the last one: only failure matters. */
-static void job_step(void *ctx, const json_t *result, const struct error *err)
-{
-	(void)result;
-	if (err)
-		job_end(ctx, err);
-}
-
-static void on_migration(struct vmm *v, const json_t *data)
-{
-	const char *status = json_string_value(json_object_get(data, "status"));
-	struct error err = ERROR_INIT;
-
-	if (str_eq(status, "completed")) {
-		job_end(v, NULL);
-	} else if (str_eq(status, "failed") || str_eq(status, "cancelled")) {
-		error_set(&err, ERROR_CHILD, "cannot %s the machine's state: QEMU says '%s'",
-			  v->job == JOB_SAVE ? "save" : "load", status);
-		job_end(v, &err);
-	}
-}
-
-static json_t *capability(const char *name)
-{
-	return json_pack("{s:s, s:b}", "capability", name, "state", 1);
-}
-
-static void migrate(struct vmm *v, enum job_kind kind, int state_fd, vmm_done_fn *done, void *ctx)
-{
-	const char *verb = kind == JOB_SAVE ? "migrate" : "migrate-incoming";
-	const char *uri = "fd:state";
-
-	if (v->job != JOB_NONE) {
-		struct error err = ERROR_INIT;
-
-		error_set(&err, ERROR_BUSY, "cannot save or load the machine's state: it is being done already");
-		done(ctx, &err);
-		return;
-	}
-	v->job = kind;
-	v->job_done = done;
-	v->job_ctx = ctx;
-	qmp_command(v->qmp, "migrate-set-capabilities",
-		    json_pack("{s:[o,o]}", "capabilities", capability("x-ignore-shared"), capability("events")), job_step, v);
-	if (v->version >= QEMU_HAS_FILE_FDSET) {
-		qmp_command_fd(v->qmp, "add-fd", json_pack("{s:i}", "fdset-id", 1), state_fd, job_step, v);
-		uri = "file:/dev/fdset/1";
-	} else {
-		qmp_command_fd(v->qmp, "getfd", json_pack("{s:s}", "fdname", "state"), state_fd, job_step, v);
-	}
-	qmp_command(v->qmp, verb, json_pack("{s:s}", "uri", uri), job_step, v);
-}
-
-void vmm_save(struct vmm *v, int state_fd, vmm_done_fn *done, void *ctx)
-{
-	migrate(v, JOB_SAVE, state_fd, done, ctx);
-}
-
-void vmm_load(struct vmm *v, int state_fd, vmm_done_fn *done, void *ctx)
-{
-	migrate(v, JOB_LOAD, state_fd, done, ctx);
-}
-
-/* ---- Dump ---- */
-
-static void dump_end(struct vmm *v, const struct error *err)
-{
-	vmm_done_fn *done = v->dump_done;
-
-	close_fd(&v->dump_fd);
-	v->dump_done = NULL;
-	if (done)
-		done(v->dump_ctx, err);
-}
-
-static void dump_finished(void *ctx, const json_t *result, const struct error *err)
-{
-	(void)result;
-	dump_end(ctx, err);
-}
-
-static void send_dump(struct vmm *v, const char *format, qmp_reply_fn *done)
-{
-	if (lseek(v->dump_fd, 0, SEEK_SET) < 0 || ftruncate(v->dump_fd, 0) < 0) {
-		struct error err = ERROR_INIT;
-
-		error_sys(&err, errno, "write a vmcore");
-		dump_end(v, &err);
-		return;
-	}
-	/* When this fails, so does the dump behind it, which reports. */
-	qmp_command_fd(v->qmp, "getfd", json_pack("{s:s}", "fdname", "dump"), v->dump_fd, NULL, NULL);
-	qmp_command(v->qmp, "dump-guest-memory",
-		    json_pack("{s:b, s:s, s:s}", "paging", 0, "protocol", "fd:dump", "format", format), done, v);
-}
-
-/* An architecture, a device or a build without the compressed format: the plain one is larger but as good. */
-static void dump_compressed(void *ctx, const json_t *result, const struct error *err)
-{
-	struct vmm *v = ctx;
-
-	(void)result;
-	if (err && v->pid)
-		send_dump(v, "elf", dump_finished);
-	else
-		dump_end(v, err);
-}
-
-void vmm_dump(struct vmm *v, const char *path, vmm_done_fn *done, void *ctx)
-{
-	struct error err = ERROR_INIT;
-
-	if (v->dump_done) {
-		error_set(&err, ERROR_BUSY, "cannot write vmcore '%s': another one is being written", path);
-		done(ctx, &err);
-		return;
-	}
-	v->dump_fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (v->dump_fd < 0) {
-		error_sys(&err, errno, "write vmcore '%s'", path);
-		done(ctx, &err);
-		return;
-	}
-	v->dump_done = done;
-	v->dump_ctx = ctx;
-	send_dump(v, "kdump-zlib", dump_compressed);
 }
 
 /* ---- Events ---- */
@@ -344,7 +101,7 @@ static const struct {
 	{ "GUEST_PANICKED", on_panic },
 	{ "SHUTDOWN", on_shutdown },
 	{ "BLOCK_IO_ERROR", on_io_error },
-	{ "MIGRATION", on_migration },
+	{ "MIGRATION", qemu_on_migration },
 	{ "VSERPORT_CHANGE", on_port },
 };
 
@@ -360,7 +117,7 @@ static void on_qmp_closed(void *ctx, const struct error *why)
 {
 	struct vmm *v = ctx;
 
-	job_end(v, why);
+	qemu_job_end(v, why);
 	if (v->pid)
 		vmm_quit(v, 1000);
 }
@@ -436,7 +193,7 @@ static void on_exit_status(void *ctx, pid_t pid, int wait_status)
 	read_stderr(v);
 	describe_end(v, wait_status, &text);
 	error_set(&err, ERROR_CHILD, "QEMU is gone (%s)", str_cstr(&text));
-	job_end(v, &err);
+	qemu_job_end(v, &err);
 	tell(v, VMM_EVENT_EXITED, str_cstr(&text)); /* may free v */
 }
 
@@ -581,7 +338,7 @@ void vmm_free(struct vmm *v)
 	qmp_free(v->qmp);
 	v->qmp = NULL;
 	error_set(&err, ERROR_CHILD, "the machine was ended");
-	job_end(v, &err); /* waiting for an event, not for an answer */
+	qemu_job_end(v, &err); /* waiting for an event, not for an answer */
 	if (v->stderr_fd >= 0)
 		loop_fd_remove(v->loop, v->stderr_fd);
 	close_fd(&v->stderr_fd);

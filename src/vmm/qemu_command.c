@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The commands of vmm.h to a running QEMU. Those of several steps are jobs,
+ * one at a time each, that end with their callback:
+ *
+ *	save: capabilities -> getfd (state) -> migrate fd:     -> MIGRATION completed
+ *	load: capabilities -> getfd (state) -> migrate-incoming -> MIGRATION completed
+ *	dump: getfd (core) -> dump-guest-memory kdump-zlib, else elf
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "vmm/qemu.h"
+
+/* From here on `fd:` of a plain file is deprecated and `file:` of a descriptor set is the way. */
+#define QEMU_HAS_FILE_FDSET 90100
+
+/* ---- One command, one callback ---- */
+
+struct simple {
+	vmm_done_fn *done;
+	void *ctx;
+};
+
+static void simple_done(void *ctx, const json_t *result, const struct error *err)
+{
+	struct simple s = *(struct simple *)ctx;
+
+	(void)result;
+	free(ctx);
+	if (s.done)
+		s.done(s.ctx, err);
+}
+
+static void simple_command(struct vmm *v, const char *name, vmm_done_fn *done, void *ctx)
+{
+	struct simple *s = mem_alloc(sizeof(*s));
+
+	*s = (struct simple){ done, ctx };
+	qmp_command(v->qmp, name, NULL, simple_done, s);
+}
+
+void vmm_pause(struct vmm *v, vmm_done_fn *done, void *ctx)
+{
+	simple_command(v, "stop", done, ctx);
+}
+
+void vmm_resume(struct vmm *v, vmm_done_fn *done, void *ctx)
+{
+	simple_command(v, "cont", done, ctx);
+}
+
+void vmm_nmi(struct vmm *v, vmm_done_fn *done, void *ctx)
+{
+	simple_command(v, "inject-nmi", done, ctx);
+}
+
+struct status_query {
+	vmm_status_fn *done;
+	void *ctx;
+};
+
+static void status_done(void *ctx, const json_t *result, const struct error *err)
+{
+	struct status_query s = *(struct status_query *)ctx;
+	const char *status = json_string_value(json_object_get(result, "status"));
+
+	free(ctx);
+	s.done(s.ctx, err ? NULL : status ? status : "", err);
+}
+
+void vmm_status(struct vmm *v, vmm_status_fn *done, void *ctx)
+{
+	struct status_query *s = mem_alloc(sizeof(*s));
+
+	*s = (struct status_query){ done, ctx };
+	qmp_command(v->qmp, "query-status", NULL, status_done, s);
+}
+
+/* ---- Save and load ---- */
+
+void qemu_job_end(struct vmm *v, const struct error *err)
+{
+	vmm_done_fn *done = v->job_done;
+
+	if (v->job == QEMU_JOB_NONE)
+		return;
+	v->job = QEMU_JOB_NONE;
+	v->job_done = NULL;
+	if (done)
+		done(v->job_ctx, err);
+}
+
+/* The steps before the last one: only failure matters. */
+static void job_step(void *ctx, const json_t *result, const struct error *err)
+{
+	(void)result;
+	if (err)
+		qemu_job_end(ctx, err);
+}
+
+void qemu_on_migration(struct vmm *v, const json_t *data)
+{
+	const char *status = json_string_value(json_object_get(data, "status"));
+	struct error err = ERROR_INIT;
+
+	if (str_eq(status, "completed")) {
+		qemu_job_end(v, NULL);
+	} else if (str_eq(status, "failed") || str_eq(status, "cancelled")) {
+		error_set(&err, ERROR_CHILD, "cannot %s the machine's state: QEMU says '%s'",
+			  v->job == QEMU_JOB_SAVE ? "save" : "load", status);
+		qemu_job_end(v, &err);
+	}
+}
+
+static json_t *capability(const char *name)
+{
+	return json_pack("{s:s, s:b}", "capability", name, "state", 1);
+}
+
+static void migrate(struct vmm *v, enum qemu_job kind, int state_fd, vmm_done_fn *done, void *ctx)
+{
+	const char *verb = kind == QEMU_JOB_SAVE ? "migrate" : "migrate-incoming";
+	const char *uri = "fd:state";
+
+	if (v->job != QEMU_JOB_NONE) {
+		struct error err = ERROR_INIT;
+
+		error_set(&err, ERROR_BUSY, "cannot save or load the machine's state: it is being done already");
+		done(ctx, &err);
+		return;
+	}
+	v->job = kind;
+	v->job_done = done;
+	v->job_ctx = ctx;
+	qmp_command(v->qmp, "migrate-set-capabilities",
+		    json_pack("{s:[o,o]}", "capabilities", capability("x-ignore-shared"), capability("events")), job_step, v);
+	if (v->version >= QEMU_HAS_FILE_FDSET) {
+		qmp_command_fd(v->qmp, "add-fd", json_pack("{s:i}", "fdset-id", 1), state_fd, job_step, v);
+		uri = "file:/dev/fdset/1";
+	} else {
+		qmp_command_fd(v->qmp, "getfd", json_pack("{s:s}", "fdname", "state"), state_fd, job_step, v);
+	}
+	qmp_command(v->qmp, verb, json_pack("{s:s}", "uri", uri), job_step, v);
+}
+
+void vmm_save(struct vmm *v, int state_fd, vmm_done_fn *done, void *ctx)
+{
+	migrate(v, QEMU_JOB_SAVE, state_fd, done, ctx);
+}
+
+void vmm_load(struct vmm *v, int state_fd, vmm_done_fn *done, void *ctx)
+{
+	migrate(v, QEMU_JOB_LOAD, state_fd, done, ctx);
+}
+
+/* ---- Dump ---- */
+
+static void dump_end(struct vmm *v, const struct error *err)
+{
+	vmm_done_fn *done = v->dump_done;
+
+	close_fd(&v->dump_fd);
+	v->dump_done = NULL;
+	if (done)
+		done(v->dump_ctx, err);
+}
+
+static void dump_finished(void *ctx, const json_t *result, const struct error *err)
+{
+	(void)result;
+	dump_end(ctx, err);
+}
+
+static void send_dump(struct vmm *v, const char *format, qmp_reply_fn *done)
+{
+	if (lseek(v->dump_fd, 0, SEEK_SET) < 0 || ftruncate(v->dump_fd, 0) < 0) {
+		struct error err = ERROR_INIT;
+
+		error_sys(&err, errno, "write a vmcore");
+		dump_end(v, &err);
+		return;
+	}
+	/* When this fails, so does the dump behind it, which reports. */
+	qmp_command_fd(v->qmp, "getfd", json_pack("{s:s}", "fdname", "dump"), v->dump_fd, NULL, NULL);
+	qmp_command(v->qmp, "dump-guest-memory",
+		    json_pack("{s:b, s:s, s:s}", "paging", 0, "protocol", "fd:dump", "format", format), done, v);
+}
+
+/* An architecture, a device or a build without the compressed format: the plain one is larger but as good. */
+static void dump_compressed(void *ctx, const json_t *result, const struct error *err)
+{
+	struct vmm *v = ctx;
+
+	(void)result;
+	if (err && v->pid)
+		send_dump(v, "elf", dump_finished);
+	else
+		dump_end(v, err);
+}
+
+void vmm_dump(struct vmm *v, const char *path, vmm_done_fn *done, void *ctx)
+{
+	struct error err = ERROR_INIT;
+
+	if (v->dump_done) {
+		error_set(&err, ERROR_BUSY, "cannot write vmcore '%s': another one is being written", path);
+		done(ctx, &err);
+		return;
+	}
+	v->dump_fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (v->dump_fd < 0) {
+		error_sys(&err, errno, "write vmcore '%s'", path);
+		done(ctx, &err);
+		return;
+	}
+	v->dump_done = done;
+	v->dump_ctx = ctx;
+	send_dump(v, "kdump-zlib", dump_compressed);
+}
