@@ -30,12 +30,16 @@ static int add_fragments(struct kbuild *b, const struct kernel_version *version,
 	const struct kernel_build_request *req = b->req;
 	_cleanup_free_ char *arch = mem_printf("arch-%s", b->arch->name);
 	_cleanup_strv_ struct strv dirs = STRV_INIT;
+	bool has_default = true;
 
 	fragment_dirs(b, &dirs);
 	if (kconfig_add_fragment(&b->kconfig, &dirs, "base", version, err) < 0 ||
 	    kconfig_add_fragment(&b->kconfig, &dirs, arch, version, err) < 0)
 		return -1;
-	if (!strv_has(&req->flavours, "tiny") && kconfig_add_fragment(&b->kconfig, &dirs, "default", version, err) < 0)
+	for (size_t i = 0; i < req->flavours.n; i++)
+		if (kconfig_is_without_default(&dirs, req->flavours.v[i]))
+			has_default = false;
+	if (has_default && kconfig_add_fragment(&b->kconfig, &dirs, "default", version, err) < 0)
 		return -1;
 	for (size_t i = 0; i < req->flavours.n; i++) {
 		if (is_base_fragment(req->flavours.v[i]))
@@ -45,9 +49,9 @@ static int add_fragments(struct kbuild *b, const struct kernel_version *version,
 	}
 	for (size_t i = 0; i < req->configs.n; i++) {
 		const char *name = req->configs.v[i];
-		int rc = strchr(name, '/') || fs_exists(name) ?
-				 kconfig_add_file(&b->kconfig, &dirs, name, version, err) :
-				 kconfig_add_fragment(&b->kconfig, &dirs, name, version, err);
+		int rc = strchr(name, '/') || fs_exists(name)
+			     ? kconfig_add_file(&b->kconfig, &dirs, name, version, err)
+			     : kconfig_add_fragment(&b->kconfig, &dirs, name, version, err);
 
 		if (rc < 0)
 			return -1;
@@ -89,13 +93,12 @@ static void name_it(struct kbuild *b)
 		str_addf(&flavour, "%s%s", flavour.len ? "+" : "", custom);
 	if (b->req->name) {
 		b->id = mem_strdup(b->req->name);
-		b->localversion = str_starts(b->id, b->source.version) ? mem_strdup(b->id + strlen(b->source.version)) :
-									 mem_printf("-%s", b->id);
+		b->localversion = str_starts(b->id, b->source.version) ? mem_strdup(b->id + strlen(b->source.version))
+								       : mem_printf("-%s", b->id);
 	} else {
-		b->localversion = mem_printf("%s%s%s%s", b->source.suffix,
-					     str_eq(b->arch->name, arch_native()->name) ? "" : "-",
-					     str_eq(b->arch->name, arch_native()->name) ? "" : b->arch->name,
-					     "");
+		b->localversion =
+		    mem_printf("%s%s%s%s", b->source.suffix, str_eq(b->arch->name, arch_native()->name) ? "" : "-",
+			       str_eq(b->arch->name, arch_native()->name) ? "" : b->arch->name, "");
 		if (flavour.len) {
 			_cleanup_free_ char *old = b->localversion;
 
@@ -117,12 +120,15 @@ int kbuild_plan(struct kbuild *b, struct error *err)
 		return -1;
 	name_it(b);
 	for (const char *c = b->id; *c; c++)
-		if (!strchr("+-._", *c) && !(*c >= '0' && *c <= '9') && !(*c >= 'a' && *c <= 'z') && !(*c >= 'A' && *c <= 'Z'))
-			return error_set(err, ERROR_USAGE, "'%s' cannot be a kernel's name: letters, digits and +-._ only",
-					 b->id);
+		if (!strchr("+-._", *c) && !(*c >= '0' && *c <= '9') && !(*c >= 'a' && *c <= 'z') &&
+		    !(*c >= 'A' && *c <= 'Z'))
+			return error_set(err, ERROR_USAGE,
+					 "'%s' cannot be a kernel's name: letters, digits and +-._ only", b->id);
 	if (*b->id == '.' || *b->id == '-' || strlen(b->id) > 60)
-		return error_set(err, ERROR_USAGE, "'%s' cannot be a kernel's name: it begins with '.' or '-' or is longer "
-				 "than 60 bytes (a part of uname -r)", b->id);
+		return error_set(err, ERROR_USAGE,
+				 "'%s' cannot be a kernel's name: it begins with '.' or '-' or is longer "
+				 "than 60 bytes (a part of uname -r)",
+				 b->id);
 	quoted = mem_printf("\"%s\"", b->localversion);
 	if (kconfig_add_symbol(&b->kconfig, "LOCALVERSION", quoted, "--name", true, err) < 0)
 		return -1;

@@ -106,8 +106,8 @@ static int add_request(struct kconfig *k, struct kconfig_request *now, struct er
 	return 0;
 }
 
-int kconfig_add_symbol(struct kconfig *k, const char *symbol, const char *value, const char *origin,
-		       bool is_required, struct error *err)
+int kconfig_add_symbol(struct kconfig *k, const char *symbol, const char *value, const char *origin, bool is_required,
+		       struct error *err)
 {
 	struct kconfig_request r = { .is_required = is_required, .is_users = str_starts(origin, "--") };
 	int rc;
@@ -141,8 +141,8 @@ struct reader {
 
 static int add_text(struct kconfig *k, const struct strv *dirs, const char *name, const char *text, size_t n,
 		    bool is_users, const struct kernel_version *version, unsigned depth, struct error *err);
-static int add_named(struct kconfig *k, const struct strv *dirs, const char *name,
-		     const struct kernel_version *version, unsigned depth, struct error *err);
+static int add_named(struct kconfig *k, const struct strv *dirs, const char *name, const struct kernel_version *version,
+		     unsigned depth, struct error *err);
 
 /* Fragments speak of 6.9; its release candidates and -next trees on the way to it have what it has. */
 static int compare_minor(const struct kernel_version *a, const struct kernel_version *b)
@@ -181,6 +181,8 @@ static int read_directive(struct reader *r, const char *text, struct error *err)
 		return 0;
 	if (str_eq(words.v[0], "summary"))
 		return 0;
+	if (str_eq(words.v[0], "without") && words.n == 2 && str_eq(words.v[1], "default"))
+		return 0; /* kconfig_is_without_default() */
 	if (str_eq(words.v[0], "required") || str_eq(words.v[0], "wanted")) {
 		r->is_required = str_eq(words.v[0], "required");
 		return 0;
@@ -243,8 +245,14 @@ static int add_text(struct kconfig *k, const struct strv *dirs, const char *name
 		    bool is_users, const struct kernel_version *version, unsigned depth, struct error *err)
 {
 	struct reader r = {
-		.k = k, .dirs = dirs, .name = name, .version = version, .depth = depth,
-		.is_users = is_users, .is_required = is_users, .is_active = true,
+		.k = k,
+		.dirs = dirs,
+		.name = name,
+		.version = version,
+		.depth = depth,
+		.is_users = is_users,
+		.is_required = is_users,
+		.is_active = true,
 	};
 
 	for (size_t at = 0; at < n;) {
@@ -287,8 +295,8 @@ static int no_such_fragment(const struct strv *dirs, const char *name, struct er
 	return dirs->n ? error_hint(err, "those that there are: ls %s", dirs->v[dirs->n - 1]) : -1;
 }
 
-static int add_named(struct kconfig *k, const struct strv *dirs, const char *name,
-		     const struct kernel_version *version, unsigned depth, struct error *err)
+static int add_named(struct kconfig *k, const struct strv *dirs, const char *name, const struct kernel_version *version,
+		     unsigned depth, struct error *err)
 {
 	_cleanup_str_ struct str text = STR_INIT;
 
@@ -317,8 +325,8 @@ int kconfig_add_fragment(struct kconfig *k, const struct strv *dirs, const char 
 	return add_named(k, dirs, name, version, 0, err);
 }
 
-int kconfig_add_file(struct kconfig *k, const struct strv *dirs, const char *path,
-		     const struct kernel_version *version, struct error *err)
+int kconfig_add_file(struct kconfig *k, const struct strv *dirs, const char *path, const struct kernel_version *version,
+		     struct error *err)
 {
 	_cleanup_str_ struct str text = STR_INIT;
 
@@ -338,6 +346,18 @@ void kconfig_write(const struct kconfig *k, struct str *out)
 		else
 			str_addf(out, "CONFIG_%s=%s\n", r->symbol, r->value);
 	}
+}
+
+bool kconfig_is_without_default(const struct strv *dirs, const char *name)
+{
+	for (size_t i = 0; i < dirs->n; i++) {
+		_cleanup_free_ char *path = fs_join(dirs->v[i], name);
+		_cleanup_str_ struct str text = STR_INIT;
+
+		if (fs_read(path, KCONFIG_FRAGMENT_MAX, &text, NULL) == 0)
+			return strstr(str_cstr(&text), "\n#: without default\n");
+	}
+	return false;
 }
 
 char *kconfig_summary(const char *path)

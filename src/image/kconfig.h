@@ -9,6 +9,7 @@
  *
  *	#: summary TEXT		one line for people
  *	#: with NAME...		these fragments come first
+ *	#: without default	a flavour on its own: over base, not over the fragment default
  *	#: required		a symbol from here on that does not take fails the build
  *	#: wanted		... is reported
  *	#: since 5.13		only for that version and newer
@@ -117,6 +118,9 @@ int kconfig_check_required(const struct kconfig_check *c, struct error *err);
 
 /* A symbol's value in a .config: "y", "18", "\"text\""; "n" when it is not set or absent. Caller frees. */
 char *kconfig_value(const char *config_text, const char *symbol);
+
+/* Does the fragment say "#: without default"? false when there is none of that name in dirs. */
+bool kconfig_is_without_default(const struct strv *dirs, const char *name);
 
 /* The "#: summary" of a fragment, or "". Caller frees. */
 char *kconfig_summary(const char *path);

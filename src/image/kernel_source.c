@@ -21,7 +21,7 @@
 
 #define KERNEL_ORG "https://cdn.kernel.org/pub/linux/kernel"
 #define KERNEL_GIT "https://git.kernel.org/pub/scm/linux/kernel/git"
-#define SUMS_MAX (8 * 1024 * 1024)
+#define SUMS_MAX   (8 * 1024 * 1024)
 
 void kernel_source_clear(struct kernel_source *s)
 {
@@ -48,8 +48,8 @@ static const char *env_or(const char *name, const char *fallback)
 /* ---- The cache of unpacked trees ---- */
 
 struct slot {
-	char *dir;  /* owned; <cache>/sources/<name> */
-	char *tmp;  /* owned; to fill when it is not there yet */
+	char *dir; /* owned; <cache>/sources/<name> */
+	char *tmp; /* owned; to fill when it is not there yet */
 	int lock_fd;
 	const struct progress *progress;
 };
@@ -63,7 +63,10 @@ static void slot_clear(struct slot *s)
 	close_fd(&s->lock_fd);
 }
 #define _cleanup_slot_ _cleanup_(slot_clear)
-#define SLOT_INIT { .lock_fd = -1 }
+#define SLOT_INIT                                                                                                      \
+	{                                                                                                              \
+		.lock_fd = -1                                                                                          \
+	}
 
 static const struct progress *waiting_progress; /* lock_take()'s callback has no context */
 
@@ -166,9 +169,11 @@ static int get_release(const struct paths *p, const char *what, const struct ker
 	progress_stage(progress, "looking up Linux %s", what);
 	if (download_text(sums_url, SUMS_MAX, &sums, err) < 0) {
 		error_wrap(err, "cannot look up kernel '%s'", what);
-		return *err->hint ? -1 :
-				    error_hint(err, "to build the distribution's source instead: quiz kernel build "
-						    "linux-source-%u.%u", v->part[0], v->part[1]);
+		return *err->hint ? -1
+				  : error_hint(err,
+					       "to build the distribution's source instead: quiz kernel build "
+					       "linux-source-%u.%u",
+					       v->part[0], v->part[1]);
 	}
 	if (kernel_source_pick(str_cstr(&sums), v, &file, &sha, err) < 0)
 		return error_wrap(err, "cannot find kernel '%s' at %s", what, base);
@@ -249,8 +254,9 @@ static int fetch_commit(const char *git_dir, const char *url, const char *ref, c
 static int checkout(const char *git_dir, const char *commit, const char *dir, struct error *err)
 {
 	_cleanup_free_ char *work_tree = mem_printf("--work-tree=%s", dir);
-	const char *words[] = { work_tree, "-c", "advice.detachedHead=false", "checkout", "--quiet", "--force", commit,
-				"--", ".", NULL };
+	const char *words[] = {
+		work_tree, "-c", "advice.detachedHead=false", "checkout", "--quiet", "--force", commit, "--", ".", NULL
+	};
 	_cleanup_str_ struct str out = STR_INIT;
 
 	return run_git(git_dir, words, &out, err);
@@ -260,7 +266,7 @@ static int get_git(const struct paths *p, const char *url, const char *ref, cons
 		   const struct progress *progress, struct kernel_source *ret, struct error *err)
 {
 	_cleanup_free_ char *git_dir =
-		mem_printf("%s/git/%016llx.git", p->cache, (unsigned long long)hash_str(HASH_INIT, url));
+	    mem_printf("%s/git/%016llx.git", p->cache, (unsigned long long)hash_str(HASH_INIT, url));
 	_cleanup_free_ char *lock = mem_printf("%s.lock", git_dir);
 	_cleanup_free_ char *who = mem_printf("pid %d: fetching %s\n", (int)getpid(), url);
 	_cleanup_free_ char *commit = NULL, *slot_name = NULL;
@@ -327,23 +333,24 @@ static char *place_tarball(void *ctx, const char *path)
 	return str_starts(path, "usr/src/linux-source-") && strstr(name, ".tar.") ? mem_strdup("linux.tar") : NULL;
 }
 
-/* The newest linux-source-N.M; linux-source itself is an empty package that depends on it. */
-static int newest_source(const struct apt *apt, char **ret, struct error *err)
+/*
+ * What linux-source means: an empty package that depends on linux-source-N.M,
+ * the one of the suite's own kernel (a suite may have newer ones beside it).
+ */
+static int resolve_source(const struct apt *apt, char **ret, struct error *err)
 {
-	_cleanup_strv_ struct strv names = STRV_INIT;
-	struct kernel_version best = { 0 }, v;
+	_cleanup_apt_packages_ struct apt_packages found = { 0 };
+	_cleanup_strv_ struct strv name = STRV_INIT, depends = STRV_INIT;
 
-	if (apt_names(apt, "linux-source-", &names, err) < 0)
+	strv_add(&name, "linux-source");
+	if (apt_show(apt, &name, &found, err) < 0)
 		return -1;
-	for (size_t i = 0; i < names.n; i++) {
-		if (kernel_version_parse(names.v[i] + strlen("linux-source-"), &v, NULL) < 0 || *v.rest ||
-		    (*ret && kernel_version_compare(&v, &best) <= 0))
-			continue;
-		free(*ret);
-		*ret = mem_strdup(names.v[i]);
-		best = v;
-	}
-	return *ret ? 0 : error_set(err, ERROR_MISSING, "cannot find a linux-source package in suite '%s'", apt->suite);
+	if (found.n)
+		apt_depends(found.v[0].depends, "linux-source-", &depends);
+	if (!depends.n)
+		return error_set(err, ERROR_MISSING, "cannot find package 'linux-source' in suite '%s'", apt->suite);
+	*ret = mem_strdup(depends.v[0]);
+	return 0;
 }
 
 static int unpack_package(const struct apt *apt, const struct apt_package *pkg, struct slot *slot, struct error *err)
@@ -367,8 +374,9 @@ static int unpack_package(const struct apt *apt, const struct apt_package *pkg, 
 			goto out;
 	}
 	if (!fs_exists(tar)) {
-		error_set(err, ERROR_UNSUPPORTED, "cannot use package '%s' %s: it holds no /usr/src/linux-source-*.tar.*",
-			  pkg->name, pkg->version);
+		error_set(err, ERROR_UNSUPPORTED,
+			  "cannot use package '%s' %s: it holds no /usr/src/linux-source-*.tar.*", pkg->name,
+			  pkg->version);
 		goto out;
 	}
 	rc = source_unpack(tar, slot->tmp, slot->progress, err);
@@ -393,12 +401,12 @@ static int get_package(const struct paths *p, const char *what, const struct pro
 	if (apt_open(p, &spec, progress, &apt, err) < 0 || apt_update(&apt, progress, err) < 0)
 		return -1;
 	if (str_eq(name, "linux-source")) {
-		char *newest = NULL;
+		char *meant = NULL;
 
-		if (newest_source(&apt, &newest, err) < 0)
+		if (resolve_source(&apt, &meant, err) < 0)
 			return -1;
 		free(name);
-		name = newest;
+		name = meant;
 	}
 	strv_add(&names, name);
 	if (apt_show(&apt, &names, &found, err) < 0)
@@ -439,7 +447,8 @@ static int get_tree(const char *what, struct kernel_source *ret, struct error *e
 	ret->suffix = *base ? mem_printf("-%s", base) : mem_strdup("");
 	/* It becomes part of a folder's name and of uname -r. */
 	for (char *c = ret->suffix; *c; c++)
-		if (!strchr("-._", *c) && !((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9')))
+		if (!strchr("-._", *c) &&
+		    !((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9')))
 			*c = '_';
 	return 0;
 }
@@ -457,7 +466,8 @@ int kernel_source_get(const struct paths *p, enum kernel_source_kind kind, const
 		if (kernel_version_parse(what, &v, err) < 0) {
 			if (fs_is_dir(what))
 				return error_hint(err, "a folder: quiz kernel build --tree %s", what);
-			return error_hint(err, "a version (6.1, 6.12.7, 6.18-rc3, next-20250721, master) or linux-source-6.1");
+			return error_hint(
+			    err, "a version (6.1, 6.12.7, 6.18-rc3, next-20250721, master) or linux-source-6.1");
 		}
 		if (v.is_master || v.stage != KERNEL_STAGE_RELEASE)
 			rc = get_branch(p, &v, progress, &s, err);

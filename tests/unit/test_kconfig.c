@@ -31,8 +31,10 @@ static int setup(void **state)
 	if (!mkdtemp(dir))
 		return -1;
 	strv_add(&dirs, dir);
-	put("base", "# words\n#: summary the base\n#: required\nCONFIG_NET=y\nCONFIG_BIG=n\n#: wanted\nCONFIG_SHIFT=18\n");
+	put("base",
+	    "# words\n#: summary the base\n#: required\nCONFIG_NET=y\nCONFIG_BIG=n\n#: wanted\nCONFIG_SHIFT=18\n");
 	put("extra", "#: with base\nCONFIG_SHIFT=20\n");
+	put("lean", "#: summary on its own\n#: without default\n#: with extra\nCONFIG_LEAN=y\n");
 	put("loop-a", "#: with loop-b\nCONFIG_A=y\n");
 	put("loop-b", "#: with loop-a\nCONFIG_B=y\n");
 	put("src/Kconfig", "menuconfig NET\n\tbool \"Net\"\n\nconfig TUNED\n\tbool\n\tdepends on NET && HAVE_TUNE\n"
@@ -78,7 +80,8 @@ static void test_merge(void **state)
 	assert_string_equal(k.conflicts[0].loser, "18 (base:7)");
 	assert_int_equal(kconfig_add_symbol(&k, "CONFIG_NAME", "\"a b\"", "--set", true, &err), 0);
 	kconfig_write(&k, &out);
-	assert_string_equal(str_cstr(&out), "CONFIG_NET=y\n# CONFIG_BIG is not set\nCONFIG_SHIFT=20\nCONFIG_NAME=\"a b\"\n");
+	assert_string_equal(str_cstr(&out),
+			    "CONFIG_NET=y\n# CONFIG_BIG is not set\nCONFIG_SHIFT=20\nCONFIG_NAME=\"a b\"\n");
 }
 
 static void test_users_word_is_last(void **state)
@@ -118,9 +121,10 @@ static void test_versions(void **state)
 		const char *version;
 		bool has_new, has_old, has_middle;
 	} rows[] = {
-		{ "5.4.300", false, true, true },  { "5.10", false, true, true },   { "5.13-rc1", true, false, true },
-		{ "6.0.19", true, false, true },   { "6.1", true, false, false },   { "6.1.192", true, false, false },
-		{ "master", true, false, false }, { "next-20250721", true, false, false },
+		{ "5.4.300", false, true, true },  { "5.10", false, true, true },
+		{ "5.13-rc1", true, false, true }, { "6.0.19", true, false, true },
+		{ "6.1", true, false, false },	   { "6.1.192", true, false, false },
+		{ "master", true, false, false },  { "next-20250721", true, false, false },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -130,7 +134,8 @@ static void test_versions(void **state)
 
 		if (kconfig_add_text(&k, &dirs, "t", text, strlen(text), false, &v, &err) < 0)
 			fail_msg("%s: %s", rows[i].version, err.text);
-		if ((value_of(&k, "NEW") != NULL) != rows[i].has_new || (value_of(&k, "OLD") != NULL) != rows[i].has_old ||
+		if ((value_of(&k, "NEW") != NULL) != rows[i].has_new ||
+		    (value_of(&k, "OLD") != NULL) != rows[i].has_old ||
 		    (value_of(&k, "MIDDLE") != NULL) != rows[i].has_middle || !value_of(&k, "ALL"))
 			fail_msg("%s: new %d old %d middle %d", rows[i].version, value_of(&k, "NEW") != NULL,
 				 value_of(&k, "OLD") != NULL, value_of(&k, "MIDDLE") != NULL);
@@ -179,10 +184,23 @@ static void test_with_each_other(void **state)
 	assert_string_equal(err.hint, "did you mean 'base'?");
 }
 
+static void test_without_default(void **state)
+{
+	_cleanup_kconfig_ struct kconfig k = { 0 };
+	struct kernel_version v = version("6.1");
+
+	assert_true(kconfig_is_without_default(&dirs, "lean"));
+	assert_false(kconfig_is_without_default(&dirs, "extra"));
+	assert_false(kconfig_is_without_default(&dirs, "nothing of that name"));
+	assert_int_equal(kconfig_add_fragment(&k, &dirs, "lean", &v, NULL), 0);
+	assert_string_equal(value_of(&k, "LEAN"), "y");
+}
+
 static void test_check(void **state)
 {
-	static const char text[] = "#: required\nCONFIG_NET=y\nCONFIG_TUNED=y\n#: wanted\nCONFIG_NOSUCH=y\nCONFIG_OFF=n\n"
-				   "CONFIG_INDENTED=m\nCONFIG_SHIFT=20\nCONFIG_NAME=\"x\"\nCONFIG_ABSENT=n\n";
+	static const char text[] =
+	    "#: required\nCONFIG_NET=y\nCONFIG_TUNED=y\n#: wanted\nCONFIG_NOSUCH=y\nCONFIG_OFF=n\n"
+	    "CONFIG_INDENTED=m\nCONFIG_SHIFT=20\nCONFIG_NAME=\"x\"\nCONFIG_ABSENT=n\n";
 	static const char config[] = "CONFIG_NET=y\n# CONFIG_TUNED is not set\nCONFIG_OFF=y\nCONFIG_SHIFT=18\n"
 				     "CONFIG_NAME=\"x\"\nCONFIG_MORE_NET=m\n";
 	_cleanup_kconfig_ struct kconfig k = { 0 };
@@ -203,8 +221,9 @@ static void test_check(void **state)
 			    "unknown in this version: NOSUCH=y\n");
 	assert_int_equal(kconfig_check_required(&c, &err), -1);
 	assert_int_equal(err.kind, ERROR_UNSUPPORTED);
-	assert_string_equal(err.text, "cannot configure the kernel as wanted: CONFIG_TUNED=y (needs NET && HAVE_TUNE && "
-				      "!S390), asked for by t:3");
+	assert_string_equal(err.text,
+			    "cannot configure the kernel as wanted: CONFIG_TUNED=y (needs NET && HAVE_TUNE && "
+			    "!S390), asked for by t:3");
 }
 
 static void test_value(void **state)
@@ -226,10 +245,11 @@ static void test_value(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_merge),	     cmocka_unit_test(test_users_word_is_last),
-		cmocka_unit_test(test_required_stays), cmocka_unit_test(test_versions),
-		cmocka_unit_test(test_bad_text),     cmocka_unit_test(test_with_each_other),
-		cmocka_unit_test(test_check),	     cmocka_unit_test(test_value),
+		cmocka_unit_test(test_merge),		cmocka_unit_test(test_users_word_is_last),
+		cmocka_unit_test(test_required_stays),	cmocka_unit_test(test_versions),
+		cmocka_unit_test(test_bad_text),	cmocka_unit_test(test_with_each_other),
+		cmocka_unit_test(test_without_default), cmocka_unit_test(test_check),
+		cmocka_unit_test(test_value),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
