@@ -62,7 +62,7 @@ int lock_take(const char *path, enum lock_mode mode, bool wait, const char *who,
 	return take_fd(&fd);
 }
 
-static bool is_still(int fd, const char *path)
+bool lock_is_current(int fd, const char *path)
 {
 	struct stat ours, named;
 
@@ -83,7 +83,7 @@ int lock_take_existing(const char *path, enum lock_mode mode, bool wait, struct 
 		if (errno != EINTR)
 			return error_sys(err, errno, "lock '%s'", path);
 	}
-	if (!is_still(fd, path))
+	if (!lock_is_current(fd, path))
 		return error_set(err, ERROR_MISSING, "'%s' is gone", path);
 	return take_fd(&fd);
 }
@@ -93,7 +93,7 @@ int lock_take_passing(const char *path, struct error *err)
 	for (;;) {
 		_cleanup_close_ int fd = lock_take(path, LOCK_EXCLUSIVE_MODE, false, NULL, NULL, err);
 
-		if (fd < 0 || is_still(fd, path))
+		if (fd < 0 || lock_is_current(fd, path))
 			return take_fd(&fd);
 		/* Its holder removed it between our open and our lock. */
 	}

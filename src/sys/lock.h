@@ -48,3 +48,6 @@ void lock_sweep(const char *path);
  * takes the lock for a moment: others must not take ERROR_BUSY for a proof.
  */
 bool lock_is_held(const char *path);
+
+/* Is the locked file still the one of that name? Else it was removed with its folder, and the lock keeps nobody out. */
+bool lock_is_current(int fd, const char *path);
