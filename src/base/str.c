@@ -368,6 +368,20 @@ char *format_duration_ms(uint64_t ms, char *buf, size_t n)
 	return buf;
 }
 
+char *format_age(uint64_t age_s, char *buf, size_t n)
+{
+	static const struct {
+		uint64_t seconds;
+		const char *unit;
+	} units[] = { { 86400, "d" }, { 3600, "h" }, { 60, "min" }, { 1, "s" } };
+	size_t i = 0;
+
+	while (i + 1 < ARRAY_SIZE(units) && age_s < units[i].seconds)
+		i++;
+	snprintf(buf, n, "%" PRIu64 " %s", age_s / units[i].seconds, units[i].unit);
+	return buf;
+}
+
 /* Length of the valid UTF-8 sequence at p, or 0. C1 controls do not count as valid text. */
 static size_t utf8_len(const unsigned char *p, size_t n)
 {

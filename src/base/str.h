@@ -84,8 +84,10 @@ int parse_u32(const char *s, uint32_t min, uint32_t max, uint32_t *ret, struct e
 
 /* Human sizes: "1.4 GiB". buf is at least 16 bytes. Returns buf. */
 char *format_size(uint64_t bytes, char *buf, size_t n);
-/* Human ages and times: "3 min 22 s", "1.4 s". */
+/* Human times: "3 min 22 s", "1.4 s". */
 char *format_duration_ms(uint64_t ms, char *buf, size_t n);
+/* Human ages, in the largest unit that fits: "3 d". */
+char *format_age(uint64_t age_s, char *buf, size_t n);
 
 /* Appends text with control and non-UTF-8 bytes made visible (\x1b), newline and tab kept if asked. */
 void str_add_safe(struct str *s, const void *mem, size_t n, bool keep_newlines);

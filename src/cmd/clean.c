@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * quiz clean: sweeps what crashes left behind, and what can be made again.
- * What is in use stays: machines answer on their sockets, templates and
- * records are locked, temporary folders carry the number of their process.
+ * What is in use stays: machines answer on their sockets, templates, records,
+ * kernels and roots are locked, downloads carry the number of their process.
  */
 
 #include <stdio.h>
@@ -10,7 +10,10 @@
 #include <string.h>
 
 #include "cmd/commands.h"
+#include "image/kernel.h"
 #include "image/layer.h"
+#include "image/root.h"
+#include "image/store_draft.h"
 #include "run/client.h"
 #include "run/record.h"
 #include "run/run.h"
@@ -106,7 +109,7 @@ static int clean_main(int argc, char **argv, struct error *err)
 	_cleanup_context_ struct context ctx = { 0 };
 	struct clean_options o = { 0 };
 	struct client_machine *machines = NULL;
-	_cleanup_free_ char *runs = NULL, *kernels = NULL, *roots = NULL, *downloads = NULL;
+	_cleanup_free_ char *runs = NULL, *downloads = NULL;
 	size_t n = 0;
 	uint64_t before;
 
@@ -114,13 +117,11 @@ static int clean_main(int argc, char **argv, struct error *err)
 	    command_want_words(&words, 0, 0, "clean", "[--cache] [--runs]", err) < 0 || context_load(&ctx, err) < 0)
 		return -1;
 	runs = run_records_dir(&ctx.paths, &ctx.workspace);
-	kernels = fs_join(ctx.paths.data, "kernels");
-	roots = fs_join(ctx.paths.data, "roots");
 	downloads = fs_join(ctx.paths.cache, "downloads");
 	if (client_machines(&ctx.paths, &machines, &n, err) < 0) /* drops the folders of dead ones */
 		return -1;
 	client_machines_free(machines, n);
-	report("half-made kernels and roots", sweep_temporary(kernels) + sweep_temporary(roots));
+	report("half-made kernels and roots", store_sweep(&kernel_store, &ctx.paths) + store_sweep(&root_store, &ctx.paths));
 	report("half-made downloads", sweep_temporary(downloads));
 	if (clean_cache(&ctx, o.cache, err) < 0)
 		return -1;

@@ -78,6 +78,13 @@ static void print_sub_usage(const struct command *cmd, const struct subcommand *
 	print_options(sub->options, sub->n_options);
 }
 
+void command_print_json(json_t *json_consumed)
+{
+	json_dumpf(json_consumed, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(json_consumed);
+}
+
 void command_print_help(const struct command *cmd)
 {
 	size_t n;
@@ -265,6 +272,10 @@ int command_options(const struct option_row *rows, size_t n, const char *name, i
 	options_defaults(rows, n, target);
 	return options_parse_table(rows, n, name, OPTIONS_PERMUTE, argc, argv, target, ret_words, NULL, err);
 }
+
+const struct option_row command_json_rows[1] = {
+	{ "json", 0, OPTION_FLAG, 0, 0, option_set_flag, NULL, NULL, NULL, NULL, NULL, "print JSON" },
+};
 
 int command_want_words(const struct strv *words, size_t min, size_t max, const char *name, const char *usage,
 		       struct error *err)

@@ -13,6 +13,7 @@
  * errors.
  */
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -65,6 +66,9 @@ int command_main(const struct command *const *table, int argc, char **argv);
 /* Prints "quiz: <text>" and the hint to stderr. The one place that does. */
 void command_print_error(const struct error *err);
 
+/* Prints what --json asks for to stdout. */
+void command_print_json(json_t *json_consumed);
+
 /* Prints `quiz help NAME` to stdout. */
 void command_print_help(const struct command *cmd);
 
@@ -85,6 +89,9 @@ void command_option_table(struct str *out, const char *kind, const char *command
  */
 int command_options(const struct option_row *rows, size_t n, const char *name, int argc, char **argv, void *target,
 		    struct strv *ret_words, struct error *err);
+
+/* The options of a command that has --json only; the target is a bool. */
+extern const struct option_row command_json_rows[1];
 
 /* ERROR_USAGE unless min <= words <= max. */
 int command_want_words(const struct strv *words, size_t min, size_t max, const char *name, const char *usage,

@@ -29,9 +29,7 @@ static void print_json(const struct disk_set_list *list)
 						     "capacity", (json_int_t)s->capacity, "bytes", (json_int_t)s->bytes, "used",
 						     (json_int_t)s->used, "holder", s->holder));
 	}
-	json_dumpf(all, stdout, JSON_INDENT(2));
-	putchar('\n');
-	json_decref(all);
+	command_print_json(all);
 }
 
 static void print_table(const struct disk_set_list *list)

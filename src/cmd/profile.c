@@ -17,13 +17,6 @@ static const struct option_row json_rows[] = {
 	  "print JSON" },
 };
 
-static void print_json(json_t *json)
-{
-	json_dumpf(json, stdout, JSON_INDENT(2));
-	putchar('\n');
-	json_decref(json);
-}
-
 static json_t *words_json(const struct strv *words)
 {
 	json_t *a = json_array();
@@ -87,7 +80,7 @@ static int list_main(int argc, char **argv, struct error *err)
 	}
 	free(list);
 	if (json && rc == 0)
-		print_json(json);
+		command_print_json(json);
 	else
 		json_decref(json);
 	profile_dirs_clear(&dirs);
@@ -141,7 +134,7 @@ static int show_main(int argc, char **argv, struct error *err)
 		return -1;
 	rc = profile_load(&dirs, words.v[0], &p, err);
 	if (rc == 0 && o.json)
-		print_json(profile_json(&p));
+		command_print_json(profile_json(&p));
 	else if (rc == 0)
 		print_profile(&p);
 	profile_clear(&p);

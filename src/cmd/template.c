@@ -77,9 +77,7 @@ static int list_main(int argc, char **argv, struct error *err)
 
 		for (size_t i = 0; i < n; i++)
 			json_array_append_new(a, entry_json(&v[i]));
-		json_dumpf(a, stdout, JSON_INDENT(2));
-		putchar('\n');
-		json_decref(a);
+		command_print_json(a);
 	} else if (n) {
 		printf("%-8s  %-8s  %-20s  %-26s  %-8s  %4s  %-10s  %-12s  %s\n", "TEMPLATE", "KIND", "KERNEL", "ROOT", "MEMORY",
 		       "CPUS", "SPACE", "MADE (AGO)", "USED (AGO)");

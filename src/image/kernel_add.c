@@ -153,12 +153,12 @@ static int fill(const struct kernel_add_options *o, struct facts *f, struct kern
 		const struct progress *progress, struct error *err)
 {
 	_cleanup_free_ char *real = fs_real_path(o->image, err);
-	_cleanup_free_ char *to = mem_printf("%s/layer/usr/lib/modules/%s", d->dir, f->release);
-	_cleanup_free_ char *build = fs_join(d->dir, "build");
+	_cleanup_free_ char *to = mem_printf("%s/layer/usr/lib/modules/%s", d->at.dir, f->release);
+	_cleanup_free_ char *build = fs_join(d->at.dir, "build");
 
-	if (!real || copy_into(o->image, d->dir, "image", err) < 0)
+	if (!real || copy_into(o->image, d->at.dir, "image", err) < 0)
 		return -1;
-	if (o->config && copy_into(o->config, d->dir, "config", err) < 0)
+	if (o->config && copy_into(o->config, d->at.dir, "config", err) < 0)
 		return -1;
 	if (f->tree) {
 		progress_stage(progress, "copying the modules of %s", f->release);
@@ -187,7 +187,7 @@ static int add(const struct paths *p, const struct kernel_add_options *o, struct
 	       const struct progress *progress, struct kernel *ret, bool *ret_existed, struct error *err)
 {
 	_cleanup_str_ struct str image = STR_INIT;
-	struct kernel_draft d = { .lock_fd = -1 };
+	struct kernel_draft d = KERNEL_DRAFT_INIT;
 	const char *id;
 	int r = 0;
 

@@ -72,7 +72,7 @@ static int take_lock(struct kbuild *b, struct error *err)
 /* 1: the same thing is there (*ret); 0: build (old->id set: and replace that one); -1: somebody else's. */
 static int look_in_store(struct kbuild *b, struct kernel *ret, struct kernel *old, struct error *err)
 {
-	_cleanup_free_ char *store = kernel_store_path(b->paths);
+	_cleanup_free_ char *store = store_path(&kernel_store, b->paths);
 	_cleanup_free_ char *dir = fs_join(store, b->id);
 	_cleanup_free_ char *key_path = fs_join(dir, KEY_FILE);
 	_cleanup_str_ struct str key = STR_INIT;
@@ -190,10 +190,10 @@ static int read_release(const struct kbuild *b, char **ret, struct error *err)
 
 static int collect(struct kbuild *b, struct kernel_draft *draft, struct error *err)
 {
-	_cleanup_free_ char *build = fs_join(draft->dir, "build");
+	_cleanup_free_ char *build = fs_join(draft->at.dir, "build");
 	_cleanup_free_ char *vmlinux_link = fs_join(build, "vmlinux");
 	_cleanup_free_ char *symvers = fs_join(b->obj, "Module.symvers");
-	_cleanup_free_ char *key_path = fs_join(draft->dir, KEY_FILE);
+	_cleanup_free_ char *key_path = fs_join(draft->at.dir, KEY_FILE);
 	_cleanup_free_ char *config_path = fs_join(b->obj, ".config");
 	_cleanup_free_ char *layer_modules = NULL, *debug_modules = NULL;
 	_cleanup_str_ struct str config = STR_INIT;
@@ -204,24 +204,24 @@ static int collect(struct kbuild *b, struct kernel_draft *draft, struct error *e
 	progress_stage(b->progress, "collecting %s", b->id);
 	if (kernel_config_value(str_cstr(&config), "PVH") == TRI_YES) {
 		k->boot_file = mem_strdup("vmlinux");
-		if (strip_vmlinux(b, draft->dir, err) < 0)
+		if (strip_vmlinux(b, draft->at.dir, err) < 0)
 			return -1;
 	} else {
 		_cleanup_free_ char *image = mem_printf("arch/%s/boot/%s", b->arch->kernel_arch, b->arch->image);
 
 		k->boot_file = mem_strdup("image");
-		if (copy_from_obj(b, image, draft->dir, "image", err) < 0)
+		if (copy_from_obj(b, image, draft->at.dir, "image", err) < 0)
 			return -1;
 	}
-	if (copy_from_obj(b, "vmlinux", draft->dir, "debug/vmlinux", err) < 0 ||
-	    copy_from_obj(b, "System.map", draft->dir, "System.map", err) < 0 ||
-	    copy_from_obj(b, ".config", draft->dir, "config", err) < 0)
+	if (copy_from_obj(b, "vmlinux", draft->at.dir, "debug/vmlinux", err) < 0 ||
+	    copy_from_obj(b, "System.map", draft->at.dir, "System.map", err) < 0 ||
+	    copy_from_obj(b, ".config", draft->at.dir, "config", err) < 0)
 		return -1;
 	if (fs_exists(symvers)) { /* there is none without CONFIG_MODULES */
-		if (install_modules(b, draft->dir, err) < 0 || kbuild_export_tree(b, build, err) < 0)
+		if (install_modules(b, draft->at.dir, err) < 0 || kbuild_export_tree(b, build, err) < 0)
 			return -1;
-		layer_modules = mem_printf("%s/layer/usr/lib/modules/%s", draft->dir, k->release);
-		debug_modules = mem_printf("%s/debug/lib/modules/%s", draft->dir, k->release);
+		layer_modules = mem_printf("%s/layer/usr/lib/modules/%s", draft->at.dir, k->release);
+		debug_modules = mem_printf("%s/debug/lib/modules/%s", draft->at.dir, k->release);
 		remove_links(layer_modules);
 		remove_links(debug_modules);
 		if (symlink("../debug/vmlinux", vmlinux_link) < 0)
@@ -238,11 +238,11 @@ static int collect(struct kbuild *b, struct kernel_draft *draft, struct error *e
 static int publish(struct kbuild *b, struct kernel *old, struct error *err)
 {
 	_cleanup_free_ char *doing = mem_printf("building kernel %s", b->id);
-	struct kernel_draft draft = { .lock_fd = -1 };
+	struct kernel_draft draft = KERNEL_DRAFT_INIT;
 	bool exists = false;
 
 	/* An id is replaced by removing the old one first: a run that uses it keeps it, and we say so. */
-	if (old->id && kernel_remove(old, NULL, err) < 0)
+	if (old->id && store_remove(&kernel_store, old, NULL, err) < 0)
 		return error_wrap(err, "replace kernel '%s'", b->id);
 	if (kernel_draft_begin(b->paths, b->id, doing, b->progress, &draft, &exists, err) < 0)
 		return -1;

@@ -449,7 +449,7 @@ static int fill(struct fetch *f, struct kernel_draft *d, struct error *err)
 		return -1;
 	if (f->options->with_debug && want_debug(f, err) < 0)
 		return -1;
-	if (download(f, 0, f->image, err) < 0 || unpack(f, 0, d->dir, err) < 0 || make_build(f, d->dir, err) < 0)
+	if (download(f, 0, f->image, err) < 0 || unpack(f, 0, d->at.dir, err) < 0 || make_build(f, d->at.dir, err) < 0)
 		return -1;
 	if (!f->boot_file)
 		return error_set(err, ERROR_UNSUPPORTED, "cannot use package '%s': there is no kernel image in it", f->image);
@@ -466,7 +466,7 @@ static int fill(struct fetch *f, struct kernel_draft *d, struct error *err)
 /* Adds debug/ to a kernel that is in the store. */
 static int add_debug(struct fetch *f, struct kernel_draft *d, struct error *err)
 {
-	_cleanup_free_ char *store = kernel_store_path(f->paths);
+	_cleanup_free_ char *store = store_path(&kernel_store, f->paths);
 	_cleanup_free_ char *tmp = fs_temp_dir(store, d->k.id, err);
 	_cleanup_free_ char *from = NULL, *to = fs_join(d->k.dir, "debug");
 	int r;
@@ -485,7 +485,7 @@ static int add_debug(struct fetch *f, struct kernel_draft *d, struct error *err)
 /* The release is the id, unless the store has another build of it already. Caller frees. */
 static char *choose_id(const struct fetch *f)
 {
-	_cleanup_free_ char *store = kernel_store_path(f->paths);
+	_cleanup_free_ char *store = store_path(&kernel_store, f->paths);
 	_cleanup_free_ char *dir = fs_join(store, f->name.release);
 	_cleanup_free_ char *mine = mem_printf("%s %s ", f->image, f->version);
 	struct kernel k = { 0 };
@@ -506,7 +506,7 @@ static int fetch_chosen(struct fetch *f, struct kernel *ret, bool *ret_existed, 
 {
 	_cleanup_free_ char *id = choose_id(f);
 	_cleanup_free_ char *doing = mem_printf("fetching kernel %s", id);
-	struct kernel_draft d = { .lock_fd = -1 };
+	struct kernel_draft d = KERNEL_DRAFT_INIT;
 	int r;
 
 	if (kernel_draft_begin(f->paths, id, doing, f->progress, &d, ret_existed, err) < 0)

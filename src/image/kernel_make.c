@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/*
- * From a draft folder to a published kernel. Temporary folders are named
- * .tmp-<id>.<pid>.<n> (fs_temp_dir); a folder whose process is gone is a
- * leftover. A kernel folder without a manifest is the rest of a removal that
- * was interrupted.
- */
+/* From a draft folder to a published kernel; the store's part is store_draft.c. */
 
 #include "image/kernel_make.h"
 
@@ -12,12 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -25,116 +17,22 @@
 #include "image/kernel_image.h"
 #include "image/kernel_modules.h"
 #include "sys/fs.h"
-#include "sys/lock.h"
 
 #define CONFIG_MAX (4u << 20)
 #define INDEX_MAX (32u << 20)
 
 DEFINE_CLEANUP(FTS *, fts_close)
 
-/* ---- leftovers ---- */
-
-/* The process in ".tmp-<tag>.<pid>.<n>"; 0 when it is no such name. */
-static pid_t temp_owner(const char *name)
-{
-	_cleanup_free_ char *copy = mem_strdup(name);
-	char *dot = strrchr(copy, '.');
-
-	if (!str_starts(name, ".tmp-") || !dot)
-		return 0;
-	*dot = '\0';
-	dot = strrchr(copy, '.');
-	return dot ? (pid_t)strtol(dot + 1, NULL, 10) : 0;
-}
-
-static bool is_half_removed(const char *dir)
-{
-	_cleanup_free_ char *manifest = fs_join(dir, "manifest.json");
-	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	/* Whoever is removing it right now holds the lock. */
-	return fd >= 0 && !fs_exists(manifest) && flock(fd, LOCK_EX | LOCK_NB) == 0;
-}
-
-void kernel_store_sweep(const struct paths *p)
-{
-	_cleanup_free_ char *store = kernel_store_path(p);
-	_cleanup_strv_ struct strv names = STRV_INIT;
-
-	if (fs_list(store, &names, NULL) < 0)
-		return;
-	for (size_t i = 0; i < names.n; i++) {
-		_cleanup_free_ char *dir = fs_join(store, names.v[i]);
-		pid_t owner = temp_owner(names.v[i]);
-
-		if (owner > 0 ? kill(owner, 0) < 0 && errno == ESRCH : names.v[i][0] != '.' && is_half_removed(dir))
-			fs_remove_tree(dir, NULL, NULL);
-	}
-}
-
-/* ---- begin, abort ---- */
-
-static const struct progress *waiting_progress; /* lock_take()'s callback has no context */
-
-static void on_wait(const char *holder)
-{
-	progress_note(waiting_progress, "waiting for %s", *holder ? holder : "another quiz");
-}
-
-static int check_id(const char *id, struct error *err)
-{
-	bool good = *id && *id != '.' && *id != '-' && strlen(id) < 128;
-
-	for (const char *c = id; *c && good; c++)
-		good = isalnum((unsigned char)*c) || strchr("._+~-", *c);
-	return good ? 0 :
-		      error_set(err, ERROR_USAGE,
-				"cannot name a kernel '%s': letters, digits and ._+~- are allowed, a letter or digit first", id);
-}
-
 int kernel_draft_begin(const struct paths *p, const char *id, const char *doing, const struct progress *progress,
 		       struct kernel_draft *ret, bool *ret_exists, struct error *err)
 {
-	_cleanup_free_ char *store = kernel_store_path(p);
-	_cleanup_free_ char *lock = mem_printf("%s/.locks/%s", store, id);
-	_cleanup_free_ char *who = mem_printf("pid %d: %s\n", (int)getpid(), doing);
-	struct kernel_draft d = { .lock_fd = -1 };
-
-	if (check_id(id, err) < 0)
-		return -1;
-	waiting_progress = progress;
-	d.lock_fd = lock_take(lock, LOCK_EXCLUSIVE_MODE, true, who, on_wait, err);
-	if (d.lock_fd < 0)
-		return -1;
-	kernel_store_sweep(p);
-	d.final_dir = fs_join(store, id);
-	if (kernel_load(d.final_dir, &d.k, NULL) == 0) {
-		*ret_exists = true;
-		*ret = d;
-		return 0;
-	}
-	d.dir = fs_temp_dir(store, id, err);
-	if (!d.dir) {
-		kernel_draft_abort(&d);
-		return -1;
-	}
-	d.k.id = mem_strdup(id);
-	*ret_exists = false;
-	*ret = d;
-	return 0;
+	return store_draft_begin(&kernel_store, p, id, doing, progress, &ret->at, &ret->k, ret_exists, err);
 }
 
 void kernel_draft_abort(struct kernel_draft *draft)
 {
-	if (!draft->final_dir)
-		return;
-	if (draft->dir)
-		fs_remove_tree(draft->dir, NULL, NULL);
+	store_draft_end(&draft->at);
 	kernel_clear(&draft->k);
-	free(draft->dir);
-	free(draft->final_dir);
-	close_fd(&draft->lock_fd);
-	*draft = (struct kernel_draft){ .lock_fd = -1 };
 }
 
 /* ---- features ---- */
@@ -281,8 +179,8 @@ static int make_key(const char *dir, struct kernel *k, struct error *err)
 /* Puts <dir>/<name> into the layer as boot/<name>-<release>, where guests look for it. */
 static int add_boot_file(const struct kernel_draft *d, const char *name, struct error *err)
 {
-	_cleanup_free_ char *from = fs_join(d->dir, name);
-	_cleanup_free_ char *to = mem_printf("%s/layer/boot/%s-%s", d->dir, name, d->k.release);
+	_cleanup_free_ char *from = fs_join(d->at.dir, name);
+	_cleanup_free_ char *to = mem_printf("%s/layer/boot/%s-%s", d->at.dir, name, d->k.release);
 
 	if (!fs_exists(from))
 		return 0;
@@ -293,8 +191,8 @@ static int add_boot_file(const struct kernel_draft *d, const char *name, struct 
 
 static int finish_modules(struct kernel_draft *d, const char *usr, const struct progress *progress, struct error *err)
 {
-	_cleanup_free_ char *link_path = fs_join(d->dir, "modules");
-	_cleanup_free_ char *cpio = fs_join(d->dir, "initrd.cpio");
+	_cleanup_free_ char *link_path = fs_join(d->at.dir, "modules");
+	_cleanup_free_ char *cpio = fs_join(d->at.dir, "initrd.cpio");
 
 	if (kernel_modules_index(usr, d->k.release, progress, err) < 0)
 		return -1;
@@ -311,12 +209,12 @@ static int finish_modules(struct kernel_draft *d, const char *usr, const struct 
 
 static int finish(struct kernel_draft *d, const struct progress *progress, struct error *err)
 {
-	_cleanup_free_ char *usr = fs_join(d->dir, "layer/usr");
+	_cleanup_free_ char *usr = fs_join(d->at.dir, "layer/usr");
 	_cleanup_free_ char *tree = mem_printf("%s/lib/modules/%s", usr, d->k.release);
 	char *boot_file = NULL;
 
 	progress_stage(progress, "preparing the kernel image");
-	if (kernel_image_prepare(d->dir, d->k.boot_file, d->k.arch, &boot_file, &d->k.entry, err) < 0)
+	if (kernel_image_prepare(d->at.dir, d->k.boot_file, d->k.arch, &boot_file, &d->k.entry, err) < 0)
 		return -1;
 	free(d->k.boot_file);
 	d->k.boot_file = boot_file;
@@ -325,26 +223,15 @@ static int finish(struct kernel_draft *d, const struct progress *progress, struc
 	if (add_boot_file(d, "config", err) < 0 || add_boot_file(d, "System.map", err) < 0)
 		return -1;
 	progress_stage(progress, "publishing kernel %s", d->k.id);
-	if (read_features(d->dir, tree, &d->k, err) < 0 || make_key(d->dir, &d->k, err) < 0)
+	if (read_features(d->at.dir, tree, &d->k, err) < 0 || make_key(d->at.dir, &d->k, err) < 0)
 		return -1;
-	d->k.created = (uint64_t)time(NULL);
-	d->k.bytes = fs_tree_bytes(d->dir);
-	if (kernel_save(d->dir, &d->k, err) < 0)
-		return -1;
-	return fs_publish_dir(d->dir, d->final_dir, err);
+	return store_draft_publish(&d->at, &d->k, err);
 }
 
 int kernel_draft_finish(struct kernel_draft *draft, const struct progress *progress, struct error *err)
 {
-	struct kernel k = { 0 };
-
-	if (finish(draft, progress, err) < 0 || kernel_load(draft->final_dir, &k, err) < 0) {
-		kernel_draft_abort(draft);
-		return -1;
-	}
-	kernel_clear(&draft->k);
-	draft->k = k;
-	free(draft->dir);
-	draft->dir = NULL;
-	return 0;
+	if (finish(draft, progress, err) == 0)
+		return 0;
+	kernel_draft_abort(draft);
+	return -1;
 }

@@ -4,10 +4,10 @@
 /*
  * Making a kernel for the store, whatever it comes from. The one way in:
  *
- *	begin ──> the maker fills draft.dir and draft.k ──> finish (publishes)
+ *	begin ──> the maker fills draft.at.dir and draft.k ──> finish (publishes)
  *	      └─> already there (another process made it while we waited)  └─> abort (nothing is left)
  *
- * The maker puts into draft.dir
+ * The maker puts into draft.at.dir
  *
  *	<k.boot_file>	"vmlinux", "image", ...: anything that the architecture's boot loader takes; finish
  *			unpacks it to a PVH vmlinux, or to what QEMU takes, where that is possible
@@ -26,22 +26,19 @@
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "image/store_draft.h"
 #include "spec/kernel.h"
-#include "sys/paths.h"
-#include "sys/progress.h"
 
 struct kernel_draft {
-	struct kernel k; /* owned */
-	char *dir;	 /* owned; temporary folder in the store */
-	char *final_dir; /* owned */
-	int lock_fd;	 /* owned; held from begin to finish or abort */
+	struct kernel k;       /* owned */
+	struct store_draft at; /* its folder and lock, from begin to abort */
 };
 
+#define KERNEL_DRAFT_INIT { .at = STORE_DRAFT_INIT }
+
 /*
- * Takes the lock of this id (waiting, and saying for whom) and sweeps what
- * crashed makers left. `doing` is shown to others who wait: "fetching kernel
- * 6.1.0-50-amd64". When the kernel is in the store by now: *ret_exists is
- * true, draft->k is loaded, and there is nothing to finish (call abort to let go).
+ * store_draft_begin() of a kernel. When it is in the store by now (*ret_exists),
+ * draft->k is that one; call abort to let go.
  */
 int kernel_draft_begin(const struct paths *p, const char *id, const char *doing, const struct progress *progress,
 		       struct kernel_draft *ret, bool *ret_exists, struct error *err);
@@ -54,6 +51,3 @@ void kernel_draft_abort(struct kernel_draft *draft);
 
 /* The config symbol's value in a kernel's config text: yes, module or no. symbol without CONFIG_. */
 enum tristate kernel_config_value(const char *config_text, const char *symbol);
-
-/* Removes what makers that are no more left in the store. Never fails: what can not be removed stays. */
-void kernel_store_sweep(const struct paths *p);

@@ -1,30 +1,17 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* The root store's light side: see root.h. */
+/* Roots as things of the store: see root.h. */
 
 #include "image/root.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <jansson.h>
 #include <string.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "spec/arch.h"
 #include "sys/fs.h"
 
-#define MANIFEST_MAX (8u << 20)
+/* ---- what the store has to know ---- */
 
-DEFINE_CLEANUP(json_t *, json_decref)
-
-/* ---- manifest ---- */
-
-static const struct text_field {
-	const char *name;
-	size_t offset;
-	bool is_required;
-} text_fields[] = {
+static const struct store_text texts[] = {
 	{ "id", offsetof(struct root, id), true },
 	{ "arch", offsetof(struct root, arch), true },
 	{ "suite", offsetof(struct root, suite), false },
@@ -35,99 +22,33 @@ static const struct text_field {
 	{ "key", offsetof(struct root, key), true },
 };
 
-static char **text_of(struct root *r, const struct text_field *f)
+static int read_root(const json_t *manifest, void *thing, struct error *err)
 {
-	return (char **)((char *)r + f->offset);
-}
-
-static int read_manifest(const json_t *json, struct root *r, struct error *err)
-{
-	json_t *packages = json_object_get(json, "packages"), *package;
+	json_t *packages = json_object_get(manifest, "packages"), *package;
+	struct root *r = thing;
 	size_t i;
 
-	if (json_integer_value(json_object_get(json, "manifest")) != ROOT_MANIFEST_VERSION)
-		return error_set(err, ERROR_UNSUPPORTED, "its version is not %d", ROOT_MANIFEST_VERSION);
-	for (i = 0; i < ARRAY_SIZE(text_fields); i++) {
-		const char *s = json_string_value(json_object_get(json, text_fields[i].name));
-
-		if (!s && text_fields[i].is_required)
-			return error_set(err, ERROR_MISSING, "'%s' is missing", text_fields[i].name);
-		*text_of(r, &text_fields[i]) = mem_strdup(s ? s : "");
-	}
 	if (strchr(r->image, '/'))
 		return error_set(err, ERROR_UNSUPPORTED, "its 'image' is not a name");
-	r->created = (uint64_t)json_integer_value(json_object_get(json, "created"));
-	r->bytes = (uint64_t)json_integer_value(json_object_get(json, "bytes"));
 	json_array_foreach(packages, i, package)
 		if (json_is_string(package))
 			strv_add(&r->packages, json_string_value(package));
 	return 0;
 }
 
-int root_load(const char *dir, struct root *ret, struct error *err)
+static void write_root(const void *thing, json_t *manifest)
 {
-	_cleanup_free_ char *path = fs_join(dir, "manifest.json");
-	_cleanup_(cleanup_json_decref) json_t *json = NULL;
-	_cleanup_str_ struct str text = STR_INIT;
-	struct root r = { 0 };
-	json_error_t je;
-
-	if (fs_read(path, MANIFEST_MAX, &text, err) < 0)
-		return -1;
-	json = json_loadb(str_cstr(&text), text.len, 0, &je);
-	if (!json)
-		return error_set(err, ERROR_MISSING, "cannot read root manifest '%s': line %d: %s", path, je.line, je.text);
-	if (read_manifest(json, &r, err) < 0) {
-		root_clear(&r);
-		return error_wrap(err, "cannot use root manifest '%s'", path);
-	}
-	r.dir = mem_strdup(dir);
-	*ret = r;
-	return 0;
-}
-
-int root_save(const char *dir, const struct root *r, struct error *err)
-{
-	_cleanup_(cleanup_json_decref) json_t *json = json_object();
-	_cleanup_free_ char *path = fs_join(dir, "manifest.json");
-	_cleanup_free_ char *text = NULL;
+	const struct root *r = thing;
 	json_t *packages = json_array();
 
-	json_object_set_new(json, "manifest", json_integer(ROOT_MANIFEST_VERSION));
-	for (size_t i = 0; i < ARRAY_SIZE(text_fields); i++) {
-		const char *s = *text_of((struct root *)(uintptr_t)r, &text_fields[i]);
-
-		if (json_object_set_new(json, text_fields[i].name, json_string(s ? s : "")) < 0)
-			return error_set(err, ERROR_USAGE, "cannot write root manifest '%s': '%s' is not UTF-8", path,
-					 text_fields[i].name);
-	}
-	json_object_set_new(json, "created", json_integer((json_int_t)r->created));
-	json_object_set_new(json, "bytes", json_integer((json_int_t)r->bytes));
 	for (size_t i = 0; i < r->packages.n; i++)
 		json_array_append_new(packages, json_string(r->packages.v[i]));
-	json_object_set_new(json, "packages", packages);
-	text = json_dumps(json, JSON_INDENT(2));
-	if (!text)
-		return error_set(err, ERROR_SYSTEM, "cannot write root manifest '%s': out of memory", path);
-	return fs_write_atomic(path, text, strlen(text), 0644, true, err);
+	json_object_set_new(manifest, "packages", packages);
 }
 
-/* ---- list and selection ---- */
-
-char *root_store_path(const struct paths *p)
+static void clear_root(void *thing)
 {
-	return fs_join(p->data, "roots");
-}
-
-bool root_is_valid_id(const char *id)
-{
-	if (!*id || *id == '.' || strlen(id) > 100)
-		return false;
-	for (; *id; id++)
-		if (!((*id >= 'a' && *id <= 'z') || (*id >= 'A' && *id <= 'Z') || (*id >= '0' && *id <= '9') ||
-		      strchr("._+-", *id)))
-			return false;
-	return true;
+	root_clear(thing);
 }
 
 /* Place of its set in the table; added and unknown ones come last. */
@@ -154,49 +75,52 @@ static int compare_rank(const struct root *a, const struct root *b)
 	return strcmp(a->id, b->id);
 }
 
-static int compare_in_list(const void *pa, const void *pb)
+static int rank(const void *a, const void *b)
 {
-	const struct root *a = pa, *b = pb;
-	const char *native = arch_native()->name;
-	int r = str_eq(b->arch, native) - str_eq(a->arch, native);
-
-	if (!r)
-		r = strcmp(a->arch, b->arch);
-	return r ? r : compare_rank(a, b);
+	return compare_rank(a, b);
 }
 
-int root_list(const struct paths *p, struct root_list *ret, struct strv *ret_broken, struct error *err)
+const struct store_kind root_store = {
+	.noun = "root",
+	.folder = "roots",
+	.version = 1,
+	.manifest_max = 8u << 20,
+	.size = sizeof(struct root),
+	.id = offsetof(struct root, id),
+	.arch = offsetof(struct root, arch),
+	.dir = offsetof(struct root, dir),
+	.created = offsetof(struct root, created),
+	.bytes = offsetof(struct root, bytes),
+	.texts = texts,
+	.n_texts = ARRAY_SIZE(texts),
+	.read = read_root,
+	.write = write_root,
+	.clear = clear_root,
+	.rank = rank,
+};
+
+int root_load(const char *dir, struct root *ret, struct error *err)
 {
-	_cleanup_free_ char *store = root_store_path(p);
-	_cleanup_strv_ struct strv names = STRV_INIT;
-	struct root_list list = { 0 };
+	return store_load(&root_store, dir, ret, err);
+}
 
-	if (fs_list(store, &names, err) < 0)
+int root_list(const struct paths *p, struct root_list *ret, struct strv *ret_damaged, struct error *err)
+{
+	void *v;
+
+	if (store_list(&root_store, p, &v, &ret->n, ret_damaged, err) < 0)
 		return -1;
-	for (size_t i = 0; i < names.n; i++) {
-		_cleanup_free_ char *dir = fs_join(store, names.v[i]);
-		struct root r = { 0 };
-
-		if (names.v[i][0] == '.' || !fs_is_dir(dir))
-			continue;
-		if (root_load(dir, &r, NULL) == 0)
-			*VEC_PUSH(list.v, list.n) = r;
-		else if (ret_broken)
-			strv_add(ret_broken, names.v[i]);
-	}
-	if (list.n)
-		qsort(list.v, list.n, sizeof(*list.v), compare_in_list);
-	*ret = list;
+	ret->v = v;
 	return 0;
 }
 
 void root_list_clear(struct root_list *list)
 {
-	for (size_t i = 0; i < list->n; i++)
-		root_clear(&list->v[i]);
-	free(list->v);
+	store_list_clear(&root_store, list->v, list->n);
 	*list = (struct root_list){ 0 };
 }
+
+/* ---- selection ---- */
 
 bool root_has_package(const struct root *r, const char *package)
 {
@@ -278,9 +202,7 @@ static void set_missing(const struct root_list *list, const char *arch, const ch
 		hint_build(arch, nearest->set, packages, err);
 		return;
 	}
-	for (size_t i = 0; i < list->n; i++)
-		if (str_eq(list->v[i].arch, arch))
-			str_addf(&text, "%s%s", text.len ? ", " : "", list->v[i].id);
+	store_add_ids(&root_store, list->v, list->n, arch, &text);
 	if (!name)
 		error_set(err, ERROR_MISSING, "cannot find a root for %s: there is none", arch);
 	else
@@ -328,87 +250,22 @@ const struct root *root_select(const struct root_list *list, const char *arch, c
 	return found;
 }
 
+static const void *select_in(void *ctx, const void *v, size_t n, const char *arch, const char *name, struct error *err)
+{
+	const struct root_list list = { .v = (struct root *)(uintptr_t)v, .n = n };
+
+	return root_select(&list, arch, name, ctx, err);
+}
+
 int root_find(const struct paths *p, const char *arch, const char *name, const char *config_default,
 	      const struct strv *packages, struct root *ret, struct error *err)
 {
-	const char *wanted = name && *name ? name : config_default && *config_default ? config_default : NULL;
-	const struct arch *known = arch ? arch_find(arch) : NULL;
-	struct root_list list = { 0 };
-	const struct root *r;
-
-	if (root_list(p, &list, NULL, err) < 0)
-		return -1;
-	r = root_select(&list, arch, wanted, packages, err);
-	/* The config's default is for one architecture; asking for another one does not make it wrong. */
-	if (!r && wanted && wanted != name && arch && !str_eq(known ? known->name : arch, arch_native()->name)) {
-		if (err)
-			error_clear(err);
-		r = root_select(&list, arch, NULL, packages, err);
-	}
-	if (r) {
-		size_t i = (size_t)(r - list.v);
-
-		*ret = list.v[i];
-		list.v[i] = (struct root){ 0 };
-	} else if (wanted && wanted != name) {
-		error_wrap(err, "the config's default root");
-	}
-	root_list_clear(&list);
-	return r ? 0 : -1;
-}
-
-/* ---- locks and removal ---- */
-
-static int lock_folder(const struct root *r, int operation, struct error *err)
-{
-	_cleanup_close_ int fd = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return error_set(err, ERROR_MISSING, "cannot use root '%s': %s", r->id, strerror(errno));
-	while (flock(fd, operation) < 0) {
-		if (errno == EINTR)
-			continue;
-		if (errno == EWOULDBLOCK)
-			return error_set(err, ERROR_BUSY, "cannot remove root '%s': a machine uses it", r->id);
-		return error_sys(err, errno, "lock root '%s'", r->id);
-	}
-	/* Whoever removed it held the lock: what is locked now may be a folder without a name. */
-	if (faccessat(fd, "manifest.json", F_OK, 0) < 0)
-		return error_set(err, ERROR_MISSING, "cannot use root '%s': it was removed just now", r->id);
-	return take_fd(&fd);
+	return store_find(&root_store, p, arch, name, config_default, select_in, (void *)(uintptr_t)packages, ret, err);
 }
 
 int root_lock_shared(const struct root *r, struct error *err)
 {
-	return lock_folder(r, LOCK_SH, err);
-}
-
-int root_remove(const struct root *r, uint64_t *ret_bytes, struct error *err)
-{
-	_cleanup_close_ int fd = lock_folder(r, LOCK_EX | LOCK_NB, err);
-	_cleanup_free_ char *manifest = fs_join(r->dir, "manifest.json");
-
-	if (fd < 0) {
-		if (err && err->kind == ERROR_BUSY)
-			error_hint(err, "quiz ps shows the machines, quiz stop ID ends one");
-		return -1;
-	}
-	/* Without its manifest it is nobody's root any more, however far the rest gets. */
-	if (unlink(manifest) < 0)
-		return error_sys(err, errno, "remove '%s'", manifest);
-	return fs_remove_tree(r->dir, ret_bytes, err);
-}
-
-int root_remove_damaged(const struct paths *p, const char *id, uint64_t *ret_bytes, struct error *err)
-{
-	_cleanup_free_ char *store = root_store_path(p);
-	_cleanup_free_ char *dir = fs_join(store, id);
-
-	if (!root_is_valid_id(id) || !fs_is_dir(dir)) {
-		error_set(err, ERROR_MISSING, "cannot remove root '%s': there is none of that id", id);
-		return error_hint(err, "quiz root list");
-	}
-	return fs_remove_tree(dir, ret_bytes, err);
+	return store_lock_shared(&root_store, r, err);
 }
 
 char *root_image_path(const struct root *r)

@@ -2,23 +2,22 @@
 #pragma once
 
 /*
- * The root store: <data>/roots/<id>/ as described in spec/root.h. This is the
- * light side, part of the run path: it reads manifests, picks the root that a
- * name means, and locks or removes it. What makes roots is root_build.h and
- * root_add.h, in the helper.
- *
- * A root's folder is immutable once published. Runs hold a shared flock(2) on
- * it, so nothing has to be cleaned up and a root in use is not removed.
+ * Roots in the store (image/store.h): <data>/roots/<id>/ as described in
+ * spec/root.h. This is the light side, part of the run path: it reads
+ * manifests and picks the root that a name means. What makes roots is
+ * root_build.h and root_add.h, in the helper.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
+#include "image/store.h"
 #include "spec/root.h"
 #include "sys/paths.h"
 
-#define ROOT_MANIFEST_VERSION 1
+/* What they are to the store. */
+extern const struct store_kind root_store;
 
 /* A package set: `quiz root build --set NAME`. */
 struct root_set {
@@ -39,11 +38,9 @@ struct root_list {
 
 /* Reads <dir>/manifest.json. ret is overwritten; root_clear() it. */
 int root_load(const char *dir, struct root *ret, struct error *err);
-int root_save(const char *dir, const struct root *r, struct error *err);
 
-/* All roots that can be read, the host's architecture first, then by set, newest first. Unreadable ones' names go to
- * ret_broken when given. */
-int root_list(const struct paths *p, struct root_list *ret, struct strv *ret_broken, struct error *err);
+/* store_list() of roots: by set as in root_sets(), newest first. */
+int root_list(const struct paths *p, struct root_list *ret, struct strv *ret_damaged, struct error *err);
 void root_list_clear(struct root_list *list);
 
 /*
@@ -66,17 +63,5 @@ bool root_has_package(const struct root *r, const char *package);
 /* Keeps the root from being removed while the descriptor is open. -1: ERROR_MISSING when it just went away. */
 int root_lock_shared(const struct root *r, struct error *err);
 
-/* Removes it. ERROR_BUSY when a run uses it. ret_bytes: space given back. */
-int root_remove(const struct root *r, uint64_t *ret_bytes, struct error *err);
-
-/* Removes the folder of a root that root_list() could not read. ERROR_MISSING when there is none. */
-int root_remove_damaged(const struct paths *p, const char *id, uint64_t *ret_bytes, struct error *err);
-
 /* Path of the image file. Caller frees. */
 char *root_image_path(const struct root *r);
-
-/* <data>/roots. Caller frees. */
-char *root_store_path(const struct paths *p);
-
-/* A name that can be a folder of the store: letters, digits, "._+-", not first a dot. */
-bool root_is_valid_id(const char *id);

@@ -83,7 +83,7 @@ static char *hash_file(int fd, struct error *err)
 
 static int add_image(struct root_draft *d, const char *source, const char *type, struct error *err)
 {
-	_cleanup_free_ char *image = mem_printf("%s/root.%s", d->dir, type);
+	_cleanup_free_ char *image = mem_printf("%s/root.%s", d->at.dir, type);
 	_cleanup_close_ int fd = -1;
 
 	if (fs_copy_file(source, image, 0644, err) < 0)
@@ -100,7 +100,7 @@ static int add_image(struct root_draft *d, const char *source, const char *type,
 
 static int add_tree(struct root_draft *d, const char *source, bool is_dir, const struct progress *progress, struct error *err)
 {
-	_cleanup_free_ char *image = fs_join(d->dir, "root.erofs");
+	_cleanup_free_ char *image = fs_join(d->at.dir, "root.erofs");
 	_cleanup_root_image_ struct root_image ri = { 0 };
 	int r;
 

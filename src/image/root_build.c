@@ -471,8 +471,8 @@ static int make_tar_without_updates(struct build *b, const char *dir, const char
 static int build_image(struct build *b, struct root_draft *d, struct error *err)
 {
 	static const struct root_image_options with_defaults = { .with_defaults = true };
-	_cleanup_free_ char *tar = fs_join(d->dir, "root.tar");
-	_cleanup_free_ char *image = fs_join(d->dir, "root.erofs");
+	_cleanup_free_ char *tar = fs_join(d->at.dir, "root.tar");
+	_cleanup_free_ char *image = fs_join(d->at.dir, "root.erofs");
 	_cleanup_root_image_ struct root_image ri = { 0 };
 	int r;
 
@@ -480,7 +480,7 @@ static int build_image(struct build *b, struct root_draft *d, struct error *err)
 	if (r < 0 && b->lacks_updates && !b->lacks_base && !b->opt->mirror) {
 		if (err)
 			error_clear(err);
-		r = make_tar_without_updates(b, d->dir, tar, err);
+		r = make_tar_without_updates(b, d->at.dir, tar, err);
 	}
 	if (r < 0)
 		return -1;
@@ -502,7 +502,7 @@ static int build_image(struct build *b, struct root_draft *d, struct error *err)
 /* A name of its own: the id, or the id with a number where that is taken by an earlier build. */
 static char *free_id(const struct paths *p, const char *id)
 {
-	_cleanup_free_ char *store = root_store_path(p);
+	_cleanup_free_ char *store = store_path(&root_store, p);
 
 	for (unsigned i = 1;; i++) {
 		char *name = i == 1 ? mem_strdup(id) : mem_printf("%s.%u", id, i);

@@ -85,7 +85,7 @@ status "no such option" 125 quiz kernel fetch --suit x
 status "in use" 125 flock -s "$store/$old" quiz kernel rm "$old"
 like "a machine uses it" "$err_out" "*a machine uses it*"
 status "rm" 0 quiz kernel rm "$old"
-like "and the space it gave" "$out" "kernel $old removed: * free"
+like "and the space it gave" "$out" "kernel $old removed, *"
 status "rm of nothing" 125 quiz kernel rm "$old"
 
 # ---- two at once: the second waits and says for whom ----

@@ -289,7 +289,7 @@ static char *put_kernel(struct store *s, const char *id, const char *arch)
 	strv_add(&k.initrd_modules, "kernel/a.ko");
 	strv_add(&k.initrd_modules, "kernel/b.ko");
 	assert_int_equal(fs_mkdir_p(dir, 0755, &err), 0);
-	assert_int_equal(kernel_save(dir, &k, &err), 0);
+	assert_int_equal(store_save(&kernel_store, dir, &k, &err), 0);
 	kernel_clear(&k);
 	return dir;
 }
@@ -401,11 +401,11 @@ static void test_remove(void **state)
 	assert_int_equal(kernel_load(dir, &k, &err), 0);
 	lock = kernel_lock_shared(&k, &err);
 	assert_true(lock >= 0);
-	assert_int_equal(kernel_remove(&k, &bytes, &err), -1);
+	assert_int_equal(store_remove(&kernel_store, &k, &bytes, &err), -1);
 	assert_int_equal(err.kind, ERROR_BUSY);
 	assert_true(fs_is_dir(dir));
 	close_fd(&lock);
-	assert_int_equal(kernel_remove(&k, &bytes, &err), 0);
+	assert_int_equal(store_remove(&kernel_store, &k, &bytes, &err), 0);
 	assert_true(bytes > 0);
 	assert_false(fs_exists(dir));
 	assert_int_equal(kernel_lock_shared(&k, &err), -1);

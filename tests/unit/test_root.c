@@ -37,7 +37,7 @@ static void save(const char *id, const char *arch, const char *suite, const char
 
 	strv_split(&r.packages, packages, ",");
 	assert_int_equal(fs_mkdir_p(path, 0755, NULL), 0);
-	assert_int_equal(root_save(path, &r, NULL), 0);
+	assert_int_equal(store_save(&root_store, path, &r, NULL), 0);
 	root_clear(&r);
 }
 
@@ -133,11 +133,11 @@ static void locks_keep_it(void **state)
 	fd2 = root_lock_shared(&r, &err);
 	assert_true(fd >= 0 && fd2 >= 0);
 	close(fd2);
-	assert_int_equal(root_remove(&r, &bytes, &err), -1);
+	assert_int_equal(store_remove(&root_store, &r, &bytes, &err), -1);
 	assert_int_equal(err.kind, ERROR_BUSY);
 	error_clear(&err);
 	close(fd);
-	assert_int_equal(root_remove(&r, &bytes, &err), 0);
+	assert_int_equal(store_remove(&root_store, &r, &bytes, &err), 0);
 	assert_true(bytes > 0);
 	assert_int_equal(root_lock_shared(&r, &err), -1);
 	assert_int_equal(err.kind, ERROR_MISSING);
@@ -149,6 +149,7 @@ static void damaged_ones_are_told(void **state)
 	_cleanup_free_ char *path = mem_printf("%s/roots/broken/manifest.json", dir);
 	_cleanup_strv_ struct strv broken = STRV_INIT;
 	struct root_list l = { 0 };
+	bool is_damaged = false;
 
 	assert_int_equal(fs_mkdir_parents(path, NULL), 0);
 	assert_int_equal(fs_write_atomic(path, "{\"manifest\": 1, \"id\"", 20, 0644, false, NULL), 0);
@@ -157,9 +158,10 @@ static void damaged_ones_are_told(void **state)
 	for (size_t i = 0; i < l.n; i++)
 		assert_string_not_equal(l.v[i].id, "broken");
 	root_list_clear(&l);
-	assert_int_equal(root_remove_damaged(&paths, "../roots", NULL, NULL), -1);
-	assert_int_equal(root_remove_damaged(&paths, "broken", NULL, NULL), 0);
-	assert_int_equal(root_remove_damaged(&paths, "broken", NULL, NULL), -1);
+	assert_int_equal(store_remove_id(&root_store, &paths, "../roots", NULL, &is_damaged, NULL), -1);
+	assert_int_equal(store_remove_id(&root_store, &paths, "broken", NULL, &is_damaged, NULL), 0);
+	assert_true(is_damaged);
+	assert_int_equal(store_remove_id(&root_store, &paths, "broken", NULL, &is_damaged, NULL), -1);
 }
 
 static void configured_default_of_another_architecture(void **state)
@@ -210,7 +212,7 @@ static void ids_say_what_was_asked_for(void **state)
 	for (int i = 0; i < 50; i++)
 		strv_addf(&many, "package-number-%d", i);
 	id = root_build_id("debian", "sid", "debug", &many, arch_find(foreign()));
-	assert_true(root_is_valid_id(id));
+	assert_true(store_is_valid_id(id));
 	assert_true(str_ends(id, foreign()));
 	free(id);
 }
@@ -278,15 +280,15 @@ static void sets_are_whole(void **state)
 	assert_true(n >= 4);
 	assert_string_equal(sets[0].name, "minimal");
 	for (size_t i = 0; i < n; i++) {
-		assert_true(root_is_valid_id(sets[i].name));
+		assert_true(store_is_valid_id(sets[i].name));
 		assert_ptr_equal(root_set_find(sets[i].name), &sets[i]);
 		if (sets[i].based_on)
 			assert_non_null(root_set_find(sets[i].based_on));
 	}
 	assert_null(root_set_find("nosuch"));
-	assert_false(root_is_valid_id(".hidden"));
-	assert_false(root_is_valid_id("a/b"));
-	assert_false(root_is_valid_id(""));
+	assert_false(store_is_valid_id(".hidden"));
+	assert_false(store_is_valid_id("a/b"));
+	assert_false(store_is_valid_id(""));
 }
 
 int main(void)

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "cmd/commands.h"
+#include "image/store.h"
 #include "sys/progress.h"
 
 extern const struct command cmd_kernel;
@@ -26,6 +27,14 @@ extern const struct command cmd_setup;
  */
 const struct progress *helper_progress(bool quiet);
 void helper_progress_end(void);
+
+/* What the commands of the kinds in the store (image/store.h) share. */
+/* Says which folders can not be read, and what to do about them. */
+void helper_tell_damaged(const struct store_kind *kind, const struct strv *ids);
+/* "3 d" since then. Returns buf. */
+char *helper_age(uint64_t created, char *buf, size_t n);
+/* `quiz NOUN rm ID...`. */
+int helper_store_rm(const struct store_kind *kind, int argc, char **argv, struct error *err);
 
 /*
  * Runs `work` in a child and waits. When a signal ends us meanwhile, the

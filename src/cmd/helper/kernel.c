@@ -10,7 +10,7 @@
 #include "image/kernel.h"
 #include "image/kernel_add.h"
 #include "image/kernel_fetch.h"
-#include "image/kernel_make.h"
+#include "image/store_draft.h"
 #include "spec/arch.h"
 
 /* ---- what getting one has in common ---- */
@@ -41,7 +41,7 @@ static void clean_store(void)
 	struct paths p = { 0 };
 
 	if (paths_init(&p, NULL) == 0)
-		kernel_store_sweep(&p);
+		store_sweep(&kernel_store, &p);
 	paths_clear(&p);
 }
 
@@ -211,9 +211,9 @@ static const struct subcommand subs[] = {
 	  kernel_build_main },
 	{ "add", "--image FILE [--modules DIR] [--config FILE] [--name ID]", "Copy a kernel of your own into the store",
 	  add_rows, ARRAY_SIZE(add_rows), add_main },
-	{ "list", "[--json]", "List the kernels in the store; * marks the default", kernel_list_rows,
-	  KERNEL_LIST_ROWS, kernel_list_main },
-	{ "show", "[--json] [KERNEL]", "Show everything known of a kernel", kernel_list_rows, KERNEL_LIST_ROWS,
+	{ "list", "[--json]", "List the kernels in the store; * marks the default", command_json_rows,
+	  ARRAY_SIZE(command_json_rows), kernel_list_main },
+	{ "show", "[--json] [KERNEL]", "Show everything known of a kernel", command_json_rows, ARRAY_SIZE(command_json_rows),
 	  kernel_show_main },
 	{ "rm", "KERNEL...", "Remove kernels and say how much space that gave", NULL, 0, kernel_rm_main },
 };

@@ -6,8 +6,6 @@
 #include "cmd/command.h"
 
 /* kernel_list.c: what the store has. */
-#define KERNEL_LIST_ROWS 1
-extern const struct option_row kernel_list_rows[KERNEL_LIST_ROWS];
 int kernel_list_main(int argc, char **argv, struct error *err);
 int kernel_show_main(int argc, char **argv, struct error *err);
 int kernel_rm_main(int argc, char **argv, struct error *err);

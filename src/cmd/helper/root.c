@@ -149,9 +149,9 @@ static const struct subcommand subs[] = {
 	  build_rows, ARRAY_SIZE(build_rows), build_main },
 	{ "add", "DIR|TARBALL|IMAGE [--name ID] [-a ARCH]", "Take a root of your own into the store", add_rows,
 	  ARRAY_SIZE(add_rows), add_main },
-	{ "list", "[--json]", "List the roots in the store; * marks the default", root_list_rows, ROOT_LIST_ROWS,
+	{ "list", "[--json]", "List the roots in the store; * marks the default", command_json_rows, ARRAY_SIZE(command_json_rows),
 	  root_list_main },
-	{ "show", "[--json] [ROOT]", "Show everything known of a root, its packages too", root_list_rows, ROOT_LIST_ROWS,
+	{ "show", "[--json] [ROOT]", "Show everything known of a root, its packages too", command_json_rows, ARRAY_SIZE(command_json_rows),
 	  root_show_main },
 	{ "rm", "ROOT...", "Remove roots and say how much space that gave", NULL, 0, root_rm_main },
 };

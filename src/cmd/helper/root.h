@@ -6,8 +6,6 @@
 #include "cmd/command.h"
 
 /* root_list.c: what the store has. */
-#define ROOT_LIST_ROWS 1
-extern const struct option_row root_list_rows[ROOT_LIST_ROWS];
 int root_list_main(int argc, char **argv, struct error *err);
 int root_show_main(int argc, char **argv, struct error *err);
 int root_rm_main(int argc, char **argv, struct error *err);

@@ -4,20 +4,10 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "cmd/helper/helper.h"
 #include "cmd/helper/root.h"
 #include "image/root.h"
-
-struct list_options {
-	bool json;
-};
-
-const struct option_row root_list_rows[ROOT_LIST_ROWS] = {
-	{ "json", 0, OPTION_FLAG, 0, offsetof(struct list_options, json), option_set_flag, NULL, NULL, NULL, NULL, NULL,
-	  "print JSON" },
-};
 
 struct loaded {
 	struct context ctx;
@@ -32,12 +22,11 @@ static void loaded_clear(struct loaded *l)
 
 static int load(struct loaded *l, struct error *err)
 {
-	_cleanup_strv_ struct strv broken = STRV_INIT;
+	_cleanup_strv_ struct strv damaged = STRV_INIT;
 
-	if (context_load(&l->ctx, err) < 0 || root_list(&l->ctx.paths, &l->list, &broken, err) < 0)
+	if (context_load(&l->ctx, err) < 0 || root_list(&l->ctx.paths, &l->list, &damaged, err) < 0)
 		return -1;
-	for (size_t i = 0; i < broken.n; i++)
-		fprintf(stderr, "quiz: root '%s' is damaged\nhint: quiz root rm %s\n", broken.v[i], broken.v[i]);
+	helper_tell_damaged(&root_store, &damaged);
 	return 0;
 }
 
@@ -72,27 +61,6 @@ static json_t *to_json(const struct root *r, bool is_the_default, bool with_pack
 	return o;
 }
 
-static void print_json(json_t *json_consumed)
-{
-	json_dumpf(json_consumed, stdout, JSON_INDENT(2));
-	putchar('\n');
-	json_decref(json_consumed);
-}
-
-static void age_text(uint64_t created, char *buf, size_t n)
-{
-	static const struct {
-		uint64_t seconds;
-		const char *unit;
-	} units[] = { { 86400, "d" }, { 3600, "h" }, { 60, "min" }, { 1, "s" } };
-	uint64_t now = (uint64_t)time(NULL), age = now > created ? now - created : 0;
-	size_t i = 0;
-
-	while (i + 1 < ARRAY_SIZE(units) && age < units[i].seconds)
-		i++;
-	snprintf(buf, n, "%llu %s", (unsigned long long)(age / units[i].seconds), units[i].unit);
-}
-
 static void print_table(const struct loaded *l)
 {
 	size_t id_width = 2;
@@ -106,10 +74,9 @@ static void print_table(const struct loaded *l)
 	for (size_t i = 0; i < l->list.n; i++) {
 		const struct root *r = &l->list.v[i];
 
-		age_text(r->created, age, sizeof(age));
 		printf("%c %-*s  %-8s %-9s %-8s %-8s %8zu %9s  %7s\n", is_default(l, r) ? '*' : ' ', (int)id_width, r->id, r->arch,
 		       *r->suite ? r->suite : "-", *r->set ? r->set : "-", r->fstype, r->packages.n,
-		       format_size(r->bytes, size, sizeof(size)), age);
+		       format_size(r->bytes, size, sizeof(size)), helper_age(r->created, age, sizeof(age)));
 		sum += r->bytes;
 	}
 	printf("%zu root%s, %s\n", l->list.n, l->list.n == 1 ? "" : "s", format_size(sum, size, sizeof(size)));
@@ -118,20 +85,20 @@ static void print_table(const struct loaded *l)
 int root_list_main(int argc, char **argv, struct error *err)
 {
 	_cleanup_strv_ struct strv words = STRV_INIT;
-	struct list_options o = { 0 };
+	bool json = false;
 	struct loaded l = { 0 };
 	int r = -1;
 
-	if (command_options(root_list_rows, ROOT_LIST_ROWS, "root list", argc, argv, &o, &words, err) < 0 ||
+	if (command_options(command_json_rows, ARRAY_SIZE(command_json_rows), "root list", argc, argv, &json, &words, err) < 0 ||
 	    command_want_words(&words, 0, 0, "root list", "[--json]", err) < 0 || load(&l, err) < 0)
 		goto out;
 	r = 0;
-	if (o.json) {
+	if (json) {
 		json_t *all = json_array();
 
 		for (size_t i = 0; i < l.list.n; i++)
 			json_array_append_new(all, to_json(&l.list.v[i], is_default(&l, &l.list.v[i]), false));
-		print_json(all);
+		command_print_json(all);
 	} else if (!l.list.n) {
 		fprintf(stderr, "quiz: there is no root yet\nhint: quiz setup\n");
 	} else {
@@ -147,10 +114,10 @@ static void show(const struct root *r)
 	_cleanup_free_ char *path = root_image_path(r);
 	char size[32], age[32];
 
-	age_text(r->created, age, sizeof(age));
 	printf("id        %s\narch      %s\nsuite     %s\nset       %s\norigin    %s\nimage     %s\nformat    %s\n", r->id, r->arch,
 	       *r->suite ? r->suite : "-", *r->set ? r->set : "-", r->origin_text, path, r->fstype);
-	printf("size      %s\nage       %s\nkey       %s\npackages  %zu\n", format_size(r->bytes, size, sizeof(size)), age, r->key,
+	printf("size      %s\nage       %s\nkey       %s\npackages  %zu\n", format_size(r->bytes, size, sizeof(size)),
+	       helper_age(r->created, age, sizeof(age)), r->key,
 	       r->packages.n);
 	for (size_t i = 0; i < r->packages.n; i++)
 		printf("  %s\n", r->packages.v[i]);
@@ -159,19 +126,19 @@ static void show(const struct root *r)
 int root_show_main(int argc, char **argv, struct error *err)
 {
 	_cleanup_strv_ struct strv words = STRV_INIT;
-	struct list_options o = { 0 };
+	bool json = false;
 	struct loaded l = { 0 };
 	const struct root *root;
 	int r = -1;
 
-	if (command_options(root_list_rows, ROOT_LIST_ROWS, "root show", argc, argv, &o, &words, err) < 0 ||
+	if (command_options(command_json_rows, ARRAY_SIZE(command_json_rows), "root show", argc, argv, &json, &words, err) < 0 ||
 	    command_want_words(&words, 0, 1, "root show", "[--json] [ROOT]", err) < 0 || load(&l, err) < 0)
 		goto out;
 	root = root_select(&l.list, NULL, words.n ? words.v[0] : l.ctx.defaults.root, NULL, err);
 	if (!root)
 		goto out;
-	if (o.json)
-		print_json(to_json(root, is_default(&l, root), true));
+	if (json)
+		command_print_json(to_json(root, is_default(&l, root), true));
 	else
 		show(root);
 	r = 0;
@@ -180,46 +147,7 @@ out:
 	return r;
 }
 
-/* By exact id only: nobody should lose "the newest zfs" by a slip. */
-static const struct root *find_id(const struct root_list *list, const char *id)
-{
-	for (size_t i = 0; i < list->n; i++)
-		if (str_eq(list->v[i].id, id))
-			return &list->v[i];
-	return NULL;
-}
-
-static int remove_one(const struct loaded *l, const char *id, struct error *err)
-{
-	const struct root *root = find_id(&l->list, id);
-	uint64_t bytes = 0;
-	char size[32];
-	int r;
-
-	if (root) {
-		r = root_remove(root, &bytes, err);
-	} else if (root_is_valid_id(id)) {
-		r = root_remove_damaged(&l->ctx.paths, id, &bytes, err);
-	} else {
-		error_set(err, ERROR_MISSING, "cannot remove root '%s': there is none of that id", id);
-		r = error_hint(err, "quiz root list");
-	}
-	if (r == 0)
-		printf("root %s removed, %s\n", id, format_size(bytes, size, sizeof(size)));
-	return r;
-}
-
 int root_rm_main(int argc, char **argv, struct error *err)
 {
-	_cleanup_strv_ struct strv words = STRV_INIT;
-	struct loaded l = { 0 };
-	int r = -1;
-
-	if (command_options(NULL, 0, "root rm", argc, argv, NULL, &words, err) == 0 &&
-	    command_want_words(&words, 1, 1000, "root rm", "ROOT...", err) == 0)
-		r = load(&l, err);
-	for (size_t i = 0; r == 0 && i < words.n; i++)
-		r = remove_one(&l, words.v[i], err);
-	loaded_clear(&l);
-	return r;
+	return helper_store_rm(&root_store, argc, argv, err);
 }
