@@ -18,7 +18,7 @@
 #include "guest/abi.h"
 #include "guest/file.h"
 
-#define DISKS_MAX 64
+#define DISKS_MAX  64
 #define SERIAL_MAX 21 /* virtio's 20 bytes and a NUL */
 
 static struct {
@@ -109,7 +109,8 @@ static int prepare(const char *dev, const struct wire_mount_image *m, const char
 		return error_sys(err, errno, "read disk '%s' (%s)", m->serial, dev);
 	*ret_fstype = disk_sniff(head, (size_t)n);
 	if (!*ret_fstype)
-		return error_set(err, ERROR_MISSING, "disk '%s' (%s) holds none of erofs, squashfs, ext4", m->serial, dev);
+		return error_set(err, ERROR_MISSING, "disk '%s' (%s) holds none of erofs, squashfs, ext4", m->serial,
+				 dev);
 	return 0;
 }
 
@@ -141,23 +142,77 @@ int disk_mount_image(const struct wire_mount_image *m, struct error *err)
 	return 0;
 }
 
+/*
+ * A clone's kernel remembers the partitions that the template's disk had:
+ * what it cached is dropped and the table read again. A disk that is in use
+ * or can have none keeps what it has.
+ */
+static void scan_partitions(const char *name)
+{
+	char dev[64];
+	int fd;
+
+	file_path(dev, sizeof(dev), "/dev/%s", name);
+	fd = open(dev, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	ioctl(fd, BLKFLSBUF, 0);
+	ioctl(fd, BLKRRPART, 0);
+	close(fd);
+}
+
+/* A node for what /sys/block/<below> describes. 0, or -errno. */
+static int make_node(const char *below, const char *path)
+{
+	char dev[128], value[32];
+	const char *p = value;
+	uint64_t major_no, minor_no;
+
+	if (file_path(dev, sizeof(dev), "/sys/block/%s/dev", below) < 0 ||
+	    file_read_line(dev, value, sizeof(value)) < 0 || !file_number(&p, &major_no) || *p++ != ':' ||
+	    !file_number(&p, &minor_no))
+		return -ENODEV;
+	return mknod(path, S_IFBLK | 0660, makedev(major_no, minor_no)) < 0 ? -errno : 0;
+}
+
+struct partitions {
+	const char *disk, *path; /* "vda", "/dev/quizd0" */
+};
+
+/* "vda1" of /dev/quizd0 is /dev/quizd0p1, as the kernel names partitions of a disk whose name ends in a digit. */
+static int add_partition(void *ctx, const char *name)
+{
+	const struct partitions *of = ctx;
+	const char *number = name + strlen(of->disk);
+	char below[80], path[256];
+	int r;
+
+	if (strncmp(name, of->disk, strlen(of->disk)) != 0 || *number < '1' || *number > '9')
+		return 0;
+	if (file_path(below, sizeof(below), "%s/%s", of->disk, name) < 0 ||
+	    file_path(path, sizeof(path), "%sp%s", of->path, number) < 0)
+		return 0;
+	r = make_node(below, path);
+	return r == -ENODEV || r == -EEXIST ? 0 : r;
+}
+
 int disk_make_node(const struct wire_node *m, struct error *err)
 {
-	char path[128], value[32];
-	const char *name = find(m->serial, err), *p = value;
-	uint64_t major_no, minor_no;
+	const char *name = find(m->serial, err);
+	struct partitions of = { name, m->path };
+	char path[64];
 	int r;
 
 	if (!name)
 		return -1;
 	if (m->path[0] != '/')
 		return error_set(err, ERROR_USAGE, "'%s' is no absolute path for a block device", m->path);
-	file_path(path, sizeof(path), "/sys/block/%s/dev", name);
-	if (file_read_line(path, value, sizeof(value)) < 0 || !file_number(&p, &major_no) || *p++ != ':' ||
-	    !file_number(&p, &minor_no))
-		return error_set(err, ERROR_GUEST, "disk '%s' (%s) has no device number", m->serial, name);
+	scan_partitions(name);
 	r = file_make_dirs(m->path, false, 0755);
-	if (r == 0 && mknod(m->path, S_IFBLK | 0660, makedev(major_no, minor_no)) < 0)
-		r = -errno;
-	return r < 0 ? error_sys(err, -r, "make block device '%s'", m->path) : 0;
+	if (r == 0)
+		r = make_node(name, m->path);
+	file_path(path, sizeof(path), "/sys/block/%s", name);
+	if (r == 0)
+		r = file_each_name(path, add_partition, &of);
+	return r < 0 ? error_sys(err, -r, "make block device '%s' of disk '%s' (%s)", m->path, m->serial, name) : 0;
 }

@@ -22,6 +22,11 @@ static int check_size(const char *name, uint64_t bytes, struct error *err)
 	return error_set(err, ERROR_USAGE, "cannot make disk '%s': %" PRIu64 " bytes is not between 512 and 64T", name, bytes);
 }
 
+uint64_t disk_round(uint64_t bytes)
+{
+	return (bytes + 4095) & ~4095ULL;
+}
+
 int disk_make(const char *dir, const char *name, uint64_t bytes, char **ret_path, struct error *err)
 {
 	_cleanup_free_ char *path = mem_printf("%s/%s.img", dir, name);
@@ -32,7 +37,7 @@ int disk_make(const char *dir, const char *name, uint64_t bytes, char **ret_path
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return error_sys(err, errno, "create disk '%s'", path);
-	if (ftruncate(fd, (off_t)((bytes + 4095) & ~4095ULL)) < 0) {
+	if (ftruncate(fd, (off_t)disk_round(bytes)) < 0) {
 		int saved = errno;
 
 		unlink(path);
@@ -99,7 +104,7 @@ int disk_set_get(const struct paths *p, const char *name, unsigned index, uint64
 {
 	_cleanup_free_ char *dir = set_path(p, name);
 	_cleanup_free_ char *path = mem_printf("%s/%u.img", dir, index);
-	uint64_t want = (bytes + 4095) & ~4095ULL;
+	uint64_t want = disk_round(bytes);
 	struct stat st;
 
 	if (check_name(name, err) < 0)

@@ -19,6 +19,9 @@
 #define DISK_BYTES_MAX (64ULL << 40)
 #define DISK_INDEX_MAX 255u
 
+/* To what a disk's size is rounded up. */
+uint64_t disk_round(uint64_t bytes);
+
 /* Makes the sparse file <dir>/<name>.img; it must not exist. bytes is rounded up to 4096. Caller frees *ret_path. */
 int disk_make(const char *dir, const char *name, uint64_t bytes, char **ret_path, struct error *err);
 

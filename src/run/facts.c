@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "image/disk.h"
+#include "image/disk_file.h"
 #include "image/initramfs.h"
 #include "image/kernel.h"
 #include "image/openzfs.h"
@@ -42,6 +43,9 @@ void facts_clear(struct run_facts *f)
 	for (size_t i = 0; i < f->n_disks; i++)
 		free(f->disks[i].path);
 	free(f->disks);
+	for (size_t i = 0; i < f->n_own_disks; i++)
+		free(f->own_disks[i].path);
+	free(f->own_disks);
 	free(f->cwd);
 	for (size_t i = 0; i < f->n_locks; i++)
 		close(f->locks[i]);
@@ -79,7 +83,8 @@ static int find_root(struct run_facts *f, struct error *err)
 	if (str_eq(f->spec->root, "host")) {
 		f->is_host_root = true;
 		if (f->arch != arch_native())
-			return error_set(err, ERROR_UNSUPPORTED, "the host's root is not of architecture '%s'", f->arch->name);
+			return error_set(err, ERROR_UNSUPPORTED, "the host's root is not of architecture '%s'",
+					 f->arch->name);
 		return 0;
 	}
 	for (size_t i = 0; i < f->profiles.n_packages; i++)
@@ -125,8 +130,8 @@ static int check_symbols(const struct run_facts *f, struct error *err)
 		if (!f->profiles.kconfig.n)
 			str_addf(&hint, " --enable %s", need->name);
 		str_add(&hint, "   (or, with all modules: quiz kernel fetch debian, and -k its id)");
-		error_set(err, ERROR_MISSING, "profile '%s' needs CONFIG_%s, which kernel '%s' does not have", need->profile,
-			  need->name, f->kernel.id);
+		error_set(err, ERROR_MISSING, "profile '%s' needs CONFIG_%s, which kernel '%s' does not have",
+			  need->profile, need->name, f->kernel.id);
 		return error_hint(err, "%s", str_cstr(&hint));
 	}
 	return 0;
@@ -242,7 +247,8 @@ static int pack_user(struct run_facts *f, struct error *err)
 		strv_addf(&dirs, "%s/layer", f->workspace->dir);
 	for (size_t i = 0; i < f->spec->layers.n; i++) {
 		if (!fs_is_dir(f->spec->layers.v[i]))
-			return error_set(err, ERROR_USAGE, "cannot use layer '%s': it is not a folder", f->spec->layers.v[i]);
+			return error_set(err, ERROR_USAGE, "cannot use layer '%s': it is not a folder",
+					 f->spec->layers.v[i]);
 		strv_add(&dirs, f->spec->layers.v[i]);
 	}
 	for (size_t i = 0; i < dirs.n; i++)
@@ -300,6 +306,38 @@ static int make_disks(struct run_facts *f, struct error *err)
 	return 0;
 }
 
+static int make_own_disk(struct run_facts *f, const struct disk_request *rq, struct fact_own_disk *d, struct error *err)
+{
+	_cleanup_free_ char *name = mem_printf(RUN_OWN_DISK "%zu", f->n_own_disks - 1);
+	_cleanup_free_ char *dir = f->record_dir ? mem_printf("%s/disks", f->record_dir) : NULL;
+	_cleanup_disk_file_ struct disk_file file = DISK_FILE_INIT;
+
+	d->use = rq->use;
+	if (!rq->file) {
+		d->bytes = disk_round(rq->size_bytes);
+		if (f->is_dry)
+			d->path = mem_printf("<run>/disks/%s.img", name);
+		else if (fs_mkdir_p(dir, 0700, err) < 0 || disk_make(dir, name, d->bytes, &d->path, err) < 0)
+			return -1;
+		return 0;
+	}
+	if (disk_file_open(rq->file, rq->use == DISK_USE_WRITE, &file, err) < 0 ||
+	    (!f->is_dry && disk_file_lock(&file, err) < 0))
+		return -1;
+	d->path = take_ptr(file.path);
+	d->bytes = file.bytes;
+	d->is_qcow2 = file.is_qcow2;
+	return keep_lock(f, take_fd(&file.fd));
+}
+
+static int make_own_disks(struct run_facts *f, struct error *err)
+{
+	for (size_t i = 0; i < f->spec->n_disks; i++)
+		if (make_own_disk(f, &f->spec->disks[i], VEC_PUSH(f->own_disks, f->n_own_disks), err) < 0)
+			return -1;
+	return 0;
+}
+
 static bool lies_in(const char *path, const char *dir)
 {
 	size_t n = strlen(dir);
@@ -339,7 +377,6 @@ static int refuse_unbuilt(const struct runspec *rs, struct error *err)
 		bool is_asked;
 		const char *option, *instead;
 	} unbuilt[] = {
-		{ rs->disks.n, "--disk", "quiz -p blockdev:count=1,size=1G ..." },
 		{ rs->nets.n, "--net", "quiz -p net ..." },
 		{ rs->max_memory_bytes, "--max-memory", "quiz --memory SIZE ..." },
 		{ rs->dump, "--dump", "quiz --on-crash=keep ..." },
@@ -383,5 +420,5 @@ int facts_gather(struct run_facts *f, struct error *err)
 	if (take_root_layer(f) < 0 || pack_kernel(f, err) < 0 || pack_zfs(f, err) < 0 || pack_profiles(f, err) < 0 ||
 	    pack_user(f, err) < 0)
 		return -1;
-	return make_disks(f, err);
+	return make_disks(f, err) < 0 ? -1 : make_own_disks(f, err);
 }

@@ -44,6 +44,17 @@ struct fact_disk {
 	char *path; /* owned */
 };
 
+/* In the guest /dev/quizd0 and so on, which are their serials too. */
+#define RUN_OWN_DISK "quizd"
+
+/* A disk of the user's own: --disk. */
+struct fact_own_disk {
+	enum disk_use use;
+	char *path;	/* owned; the file itself, or one of the run's */
+	uint64_t bytes; /* what the guest sees */
+	bool is_qcow2;
+};
+
 struct run_facts {
 	/* given */
 	const struct paths *paths;
@@ -69,6 +80,8 @@ struct run_facts {
 	struct strv zfs_unstripped;
 	struct fact_disk *disks;
 	size_t n_disks;
+	struct fact_own_disk *own_disks;
+	size_t n_own_disks;
 	char *cwd;				 /* owned; host's current folder */
 	bool wants_workspace;			 /* program, argument or cwd lies in the workspace's tree */
 	bool stdin_is_tty, stdout_is_tty;

@@ -19,8 +19,8 @@
 #include "wire/wire.h"
 
 #define HOOK_BYTES_MAX (WIRE_PAYLOAD_MAX - 1024)
-#define SHARED_TAG "shared"
-#define WORK_TAG "work"
+#define SHARED_TAG     "shared"
+#define WORK_TAG       "work"
 
 static const struct {
 	const char *name;
@@ -115,6 +115,21 @@ static void add_profile_disks(struct machine *m, const struct run_facts *f)
 	}
 }
 
+static void add_own_disks(struct machine *m, const struct run_facts *f)
+{
+	for (size_t i = 0; i < f->n_own_disks; i++) {
+		const struct fact_own_disk *own = &f->own_disks[i];
+		_cleanup_free_ char *serial = mem_printf(RUN_OWN_DISK "%zu", i);
+		struct disk *d = add_disk(m, serial, own->path, own->bytes);
+
+		d->is_qcow2 = own->is_qcow2;
+		d->is_readonly = own->use == DISK_USE_READ;
+		d->is_snapshot = own->use == DISK_USE_SNAPSHOT;
+		d->is_persistent = own->use == DISK_USE_WRITE;
+		d->has_discard = !d->is_readonly;
+	}
+}
+
 static void add_share(struct machine *m, const char *tag, const char *host, bool is_readonly)
 {
 	struct share *s = VEC_PUSH(m->shares, m->n_shares);
@@ -135,8 +150,8 @@ static int add_shares(struct run_plan *p, const struct run_facts *f, struct erro
 
 	if (!has_9p(f)) {
 		if (f->is_host_root || f->spec->n_shares)
-			return error_set(err, ERROR_UNSUPPORTED, "kernel '%s' or '%s' has no 9p, which %s needs", f->kernel.id,
-					 f->caps.binary, f->is_host_root ? "--root host" : "--share");
+			return error_set(err, ERROR_UNSUPPORTED, "kernel '%s' or '%s' has no 9p, which %s needs",
+					 f->kernel.id, f->caps.binary, f->is_host_root ? "--root host" : "--share");
 		return 0;
 	}
 	p->has_shared = true;
@@ -148,7 +163,8 @@ static int add_shares(struct run_plan *p, const struct run_facts *f, struct erro
 		char tag[32];
 
 		if (!fs_is_dir(f->spec->shares[i].host))
-			return error_set(err, ERROR_USAGE, "cannot share '%s': it is not a folder", f->spec->shares[i].host);
+			return error_set(err, ERROR_USAGE, "cannot share '%s': it is not a folder",
+					 f->spec->shares[i].host);
 		snprintf(tag, sizeof(tag), "share%zu", i);
 		add_share(m, tag, f->spec->shares[i].host, !f->spec->shares[i].is_rw);
 	}
@@ -180,7 +196,8 @@ static int choose_type(struct run_plan *p, const struct run_facts *f, struct err
 	struct machine *m = &p->machine;
 	const struct kernel *k = &f->kernel;
 	bool acpi_fits = k->acpi == TRI_YES && n_devices(m) <= vmm_device_limit(f->arch, MACHINE_MICROVM, true);
-	bool plain_fits = k->virtio_mmio_cmdline == TRI_YES && n_devices(m) <= vmm_device_limit(f->arch, MACHINE_MICROVM, false);
+	bool plain_fits =
+	    k->virtio_mmio_cmdline == TRI_YES && n_devices(m) <= vmm_device_limit(f->arch, MACHINE_MICROVM, false);
 	bool can_microvm = f->arch->has_microvm && f->caps.has_microvm && k->virtio_mmio != TRI_NO &&
 			   !f->profiles.wants_pci && (acpi_fits || plain_fits);
 
@@ -191,10 +208,11 @@ static int choose_type(struct run_plan *p, const struct run_facts *f, struct err
 		m->type = can_microvm ? MACHINE_MICROVM : MACHINE_Q35;
 	if (m->type == MACHINE_MICROVM && !can_microvm)
 		return error_set(err, ERROR_UNSUPPORTED,
-				 "a microvm can not be built: kernel '%s' needs virtio-mmio, and %zu devices must fit", k->id,
-				 n_devices(m));
+				 "a microvm can not be built: kernel '%s' needs virtio-mmio, and %zu devices must fit",
+				 k->id, n_devices(m));
 	if (m->type == MACHINE_Q35 && k->virtio_pci == TRI_NO)
-		return error_set(err, ERROR_UNSUPPORTED, "kernel '%s' has no virtio-pci, which machine q35 needs", k->id);
+		return error_set(err, ERROR_UNSUPPORTED, "kernel '%s' has no virtio-pci, which machine q35 needs",
+				 k->id);
 	m->has_acpi = m->type != MACHINE_MICROVM || acpi_fits;
 	m->has_pvpanic = f->caps.has_pvpanic && k->pvpanic != TRI_NO && m->has_acpi;
 	m->has_vmcoreinfo = f->caps.has_vmcoreinfo && m->has_acpi;
@@ -223,6 +241,7 @@ static int plan_machine(struct run_plan *p, const struct run_facts *f, struct er
 	strv_add_all(&m->extra_args, f->spec->qemu_args.v);
 	add_layer_disks(m, f);
 	add_profile_disks(m, f);
+	add_own_disks(m, f);
 	add_nics(m, f);
 	if (add_shares(p, f, err) < 0 || choose_type(p, f, err) < 0)
 		return -1;
@@ -278,7 +297,8 @@ static void plan_layers(struct run_plan *p, const struct run_facts *f)
 	for (int i = 0; i < RUN_N_LAYERS; i++)
 		if (f->layers[i].path || (i == RUN_LAYER_ROOT && f->is_host_root)) {
 			strv_add(&s->list, layer_table[i].name);
-			strv_addf(&p->layer_lines, "%-8s %s", layer_table[i].name, f->layers[i].path ? f->layers[i].path : "the host's /");
+			strv_addf(&p->layer_lines, "%-8s %s", layer_table[i].name,
+				  f->layers[i].path ? f->layers[i].path : "the host's /");
 		}
 	strv_add(&p->layer_lines, "tmpfs    what the run changes; gone at its end");
 }
@@ -390,6 +410,11 @@ static void plan_devices(struct run_plan *p, const struct run_facts *f)
 		_cleanup_free_ char *node = mem_printf("/dev/%s%u", d->prefix, f->disks[i].index);
 
 		steps_add(&p->per_run, STEP_NODE, serial, node);
+	}
+	for (size_t i = 0; i < f->n_own_disks; i++) {
+		_cleanup_free_ char *node = mem_printf("/dev/" RUN_OWN_DISK "%zu", i);
+
+		steps_add(&p->per_run, STEP_NODE, node + strlen("/dev/"), node);
 	}
 	for (size_t i = 0; i < p->machine.n_nics; i++) {
 		struct step *s = steps_add(&p->per_run, STEP_NETWORK, p->machine.nics[i].mac, "10.0.2.15/24");
@@ -540,7 +565,8 @@ static void plan_template(struct run_plan *p, const struct run_facts *f)
 	/* Layers lie in a cache that marks their use in their times. */
 	for (int i = 0; i < RUN_N_LAYERS; i++)
 		if (layer_table[i].is_base && f->layers[i].path)
-			str_addf(&text, "layer.%s.file=%016" PRIx64 "\n", layer_table[i].name, fs_identity(f->layers[i].path));
+			str_addf(&text, "layer.%s.file=%016" PRIx64 "\n", layer_table[i].name,
+				 fs_identity(f->layers[i].path));
 	describe_exactly(&p->base, &text);
 	snprintf(key, sizeof(key), "%016" PRIx64, hash_mem(HASH_INIT, text.p, text.len));
 	p->template_key = mem_strdup(key);
@@ -558,8 +584,8 @@ static void plan_prepared(struct run_plan *p, const struct run_facts *f)
 	_cleanup_str_ struct str text = STR_INIT;
 	char key[17];
 
-	p->can_prepare = p->can_template && f->profiles.is_template_safe && !f->n_disks && !p->machine.n_nics &&
-			 (!f->profiles.wants_openzfs || f->zfs_reseed);
+	p->can_prepare = p->can_template && f->profiles.is_template_safe && !f->n_disks && !f->n_own_disks &&
+			 !p->machine.n_nics && (!f->profiles.wants_openzfs || f->zfs_reseed);
 	if (!p->can_prepare)
 		return;
 	if (f->profiles.wants_openzfs) {
@@ -597,6 +623,8 @@ int plan_make(struct run_facts *f, struct run_plan *p, struct error *err)
 	strv_add_all(&p->collect, f->profiles.collect.v);
 	for (size_t i = 0; i < f->n_disks; i++)
 		p->wants_power_off |= f->disks[i].spec->persist != NULL;
+	for (size_t i = 0; i < f->n_own_disks; i++)
+		p->wants_power_off |= f->own_disks[i].use == DISK_USE_WRITE;
 	p->has_zfs = f->profiles.wants_openzfs;
 	p->is_strict = f->profiles.is_strict;
 	if (plan_machine(p, f, err) < 0)

@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#define DISKS_QUIT_MS 10000 /* from the power-off of a machine with disks to keep to its QEMU's end */
 #define CRASH_GRACE_MS 700 /* from the first line of a crash report to letting the machine go */
 #define VMM_LAST_WORDS_MS 150 /* from a closed port to the exit of the VMM's process */
 
@@ -202,7 +203,11 @@ static void on_vmm_event(void *ctx, struct guest *g, enum vmm_event ev, const ch
 	if (ev == VMM_EVENT_PAUSED || ev == VMM_EVENT_RUNNING)
 		return;
 	if ((ev == VMM_EVENT_SHUTDOWN || ev == VMM_EVENT_EXITED) && s->state == SUP_FINISH && s->timer_dying) {
-		sup_leave(s); /* as asked */
+		/* As asked. A QEMU that is killed leaves its own caches of a qcow2 file's tables unwritten. */
+		if (ev == VMM_EVENT_EXITED)
+			sup_leave(s);
+		else
+			vmm_quit(guest_vmm(g), DISKS_QUIT_MS);
 		return;
 	}
 	if (s->maker && g == s->guest) { /* waits for the maker, and was nothing to the run so far */
@@ -249,7 +254,7 @@ int sup_start_guest(struct supervisor *s, const struct machine *m, struct guest 
 {
 	const struct guest_callbacks cb = { on_up, on_frame, on_console, on_vmm_event, on_guest_lost, s };
 	const struct vmm_options vo = { .run_dir = s->opt.run_dir, .empty_dir = s->opt.run_dir, .oom_score_adj = 500,
-					.debug_qmp = s->opt.spec->verbosity >= 3 };
+					.scratch_dir = s->opt.record->dir, .debug_qmp = s->opt.spec->verbosity >= 3 };
 
 	return guest_start(m, s->opt.caps, &vo, s->loop, &cb, ret, err);
 }

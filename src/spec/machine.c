@@ -9,7 +9,8 @@
  * Not in it: where RAM lies (ram_*), whether it boots or loads (is_incoming),
  * where bytes come from (paths of the kernel, the initrd, disks, shares and
  * hubs: their content keys stand for them where content matters), whether a
- * debugger may attach, and limits of speed (QEMU's side only).
+ * debugger may attach, and what is QEMU's side only: a disk's format, whether
+ * its file is written, limits of speed.
  */
 
 #include "spec/machine.h"

@@ -42,7 +42,7 @@ enum disk_backing {
  */
 struct disk {
 	char *serial;		/* owned; at most 20 bytes; the guest finds the disk by it */
-	char *path;		/* owned; raw image; NULL for DISK_EMPTY */
+	char *path;		/* owned; image or block device; NULL for DISK_EMPTY */
 	enum disk_backing backing;
 	uint64_t capacity_bytes; /* what the guest sees (the file is extended sparsely to it) */
 	bool is_readonly;
@@ -51,6 +51,8 @@ struct disk {
 	bool is_rotational, has_discard;
 	uint64_t iops_limit, bytes_per_second_limit; /* 0: none */
 	bool is_persistent;	/* flush is honoured; else cache=unsafe */
+	bool is_qcow2;		/* else raw */
+	bool is_snapshot;	/* path is only read: what the guest writes goes with the machine */
 };
 
 /* One 9p share device. Present in the template, mounted only after the clone. */

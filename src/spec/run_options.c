@@ -24,8 +24,8 @@ static int set_cpus(void *field, const struct option_row *row, const struct opti
 	return 0;
 }
 
-static int set_memory(void *field, const struct option_row *row, const struct option_source *source,
-		      const char *value, struct error *err)
+static int set_memory(void *field, const struct option_row *row, const struct option_source *source, const char *value,
+		      struct error *err)
 {
 	uint64_t bytes;
 
@@ -37,8 +37,8 @@ static int set_memory(void *field, const struct option_row *row, const struct op
 	return 0;
 }
 
-static int set_no_tty(void *field, const struct option_row *row, const struct option_source *source,
-		      const char *value, struct error *err)
+static int set_no_tty(void *field, const struct option_row *row, const struct option_source *source, const char *value,
+		      struct error *err)
 {
 	bool v = true;
 
@@ -79,8 +79,8 @@ static void reset_profiles(void *field)
 }
 
 /* HOST[:GUEST[:rw|ro]], also HOST:rw. A guest path is absolute. */
-static int set_share(void *field, const struct option_row *row, const struct option_source *source,
-		     const char *value, struct error *err)
+static int set_share(void *field, const struct option_row *row, const struct option_source *source, const char *value,
+		     struct error *err)
 {
 	struct runspec *rs = field;
 	_cleanup_free_ char *text = mem_strdup(value);
@@ -107,6 +107,36 @@ static int set_share(void *field, const struct option_row *row, const struct opt
 	return 0;
 }
 
+/*
+ * SIZE or FILE[:ro|:rw]. What reads as a size is one: a file of such a name
+ * is "./10G".
+ */
+static int set_disk(void *field, const struct option_row *row, const struct option_source *source, const char *value,
+		    struct error *err)
+{
+	struct runspec *rs = field;
+	_cleanup_free_ char *text = mem_strdup(value);
+	enum disk_use use = DISK_USE_SNAPSHOT;
+	struct disk_request *disk;
+	char *colon = strrchr(text, ':');
+	uint64_t bytes;
+
+	if (parse_size(text, &bytes, NULL) == 0) {
+		disk = VEC_PUSH(rs->disks, rs->n_disks);
+		*disk = (struct disk_request){ .use = DISK_USE_FRESH, .size_bytes = bytes };
+		return 0;
+	}
+	if (colon && (str_eq(colon, ":rw") || str_eq(colon, ":ro"))) {
+		use = colon[2] == 'w' ? DISK_USE_WRITE : DISK_USE_READ;
+		*colon = '\0';
+	}
+	if (!*text)
+		return error_set(err, ERROR_USAGE, "'%s' is neither a size nor a file", value);
+	disk = VEC_PUSH(rs->disks, rs->n_disks);
+	*disk = (struct disk_request){ .use = use, .file = option_host_path(source, text) };
+	return 0;
+}
+
 static int set_env(void *field, const struct option_row *row, const struct option_source *source, const char *value,
 		   struct error *err)
 {
@@ -117,8 +147,8 @@ static int set_env(void *field, const struct option_row *row, const struct optio
 }
 
 /* Kernel options add up over the sources. */
-static int set_append(void *field, const struct option_row *row, const struct option_source *source,
-		      const char *value, struct error *err)
+static int set_append(void *field, const struct option_row *row, const struct option_source *source, const char *value,
+		      struct error *err)
 {
 	char **append = field;
 	char *joined = *append && **append ? mem_printf("%s %s", *append, value) : mem_strdup(value);
@@ -144,9 +174,9 @@ static int set_make(void *field, const struct option_row *row, const struct opti
 	return 0;
 }
 
-static const char *const accel_choices[] = { "auto", "kvm", "tcg", NULL };	      /* enum accel */
-static const char *const machine_choices[] = { "auto", "microvm", "q35", "native", NULL }; /* enum machine_type */
-static const char *const tty_choices[] = { "auto", "force", "never", NULL };	      /* enum tty_mode */
+static const char *const accel_choices[] = { "auto", "kvm", "tcg", NULL };		      /* enum accel */
+static const char *const machine_choices[] = { "auto", "microvm", "q35", "native", NULL };    /* enum machine_type */
+static const char *const tty_choices[] = { "auto", "force", "never", NULL };		      /* enum tty_mode */
 static const char *const crash_choices[] = { "auto", "stop", "shell", "keep", "dump", NULL }; /* enum on_crash */
 
 #define AT(field) offsetof(struct runspec, field)
@@ -174,8 +204,8 @@ static const struct option_row rows[] = {
 	  "machine type: auto, microvm, q35 or native" },
 	{ "accel", 0, OPTION_REQUIRED, 0, AT(accel), option_set_choice, NULL, "HOW", "auto", accel_choices, NULL,
 	  "auto, kvm or tcg (emulation)" },
-	{ "disk", 0, OPTION_REQUIRED, OPTION_LIST, AT(disks), option_set_list, NULL, "SPEC", NULL, NULL, NULL,
-	  "add a disk: SIZE, or FILE[:rw]" },
+	{ "disk", 0, OPTION_REQUIRED, OPTION_LIST | OPTION_TRUST, WHOLE, set_disk, NULL, "SIZE|FILE[:ro|:rw]", NULL,
+	  NULL, "file", "add a disk: an empty one, or a file or block device; what is written is kept only with :rw" },
 	{ "net", 0, OPTION_REQUIRED, OPTION_LIST, AT(nets), option_set_list, NULL, "SPEC", NULL, NULL, NULL,
 	  "add a network: 'user[,FORWARD]', or NAME of a private one between machines" },
 	{ "append", 0, OPTION_REQUIRED, OPTION_LIST, AT(append), set_append, NULL, "OPTIONS", NULL, NULL, NULL,
@@ -190,8 +220,8 @@ static const struct option_row rows[] = {
 	  NULL, NULL, "one more argument for QEMU" },
 
 	/* the program */
-	{ "script", 'C', OPTION_REQUIRED, OPTION_LINE_ONLY, AT(script), option_set_text, NULL, "SCRIPT", NULL, NULL, NULL,
-	  "run a shell script instead of a program" },
+	{ "script", 'C', OPTION_REQUIRED, OPTION_LINE_ONLY, AT(script), option_set_text, NULL, "SCRIPT", NULL, NULL,
+	  NULL, "run a shell script instead of a program" },
 	{ "env", 0, OPTION_REQUIRED, OPTION_LIST, AT(env), set_env, NULL, "NAME[=VALUE]", NULL, NULL, NULL,
 	  "environment of the program; without value: as it is here" },
 	{ "cwd", 0, OPTION_REQUIRED, 0, AT(cwd), option_set_text, NULL, "DIR", NULL, NULL, NULL,
@@ -290,7 +320,9 @@ void runspec_clear(struct runspec *rs)
 	strv_clear(&rs->argv);
 	strv_clear(&rs->qemu_args);
 	strv_clear(&rs->layers);
-	strv_clear(&rs->disks);
+	for (size_t i = 0; i < rs->n_disks; i++)
+		free(rs->disks[i].file);
+	free(rs->disks);
 	strv_clear(&rs->nets);
 	strv_clear(&rs->env);
 	strv_clear(&rs->collect);

@@ -35,6 +35,21 @@ struct share_request {
 	bool is_rw;
 };
 
+/* What a machine does with a disk of the user's. */
+enum disk_use {
+	DISK_USE_FRESH,	   /* an empty one of the run's own, gone with it */
+	DISK_USE_SNAPSHOT, /* the guest may write; what it wrote goes with the run */
+	DISK_USE_READ,	   /* a write-protected disk */
+	DISK_USE_WRITE,	   /* the file itself is written; nobody else may have it meanwhile */
+};
+
+/* --disk SIZE, FILE[:ro|:rw] */
+struct disk_request {
+	enum disk_use use;
+	char *file;	     /* owned; NULL: fresh */
+	uint64_t size_bytes; /* fresh */
+};
+
 /* -p NAME:key=value,...: options stay text, the profile's own table checks them. */
 struct profile_request {
 	char *name;	    /* owned */
@@ -60,7 +75,8 @@ struct runspec {
 	struct share_request *shares;
 	size_t n_shares;
 	struct strv layers;	 /* --layer DIR */
-	struct strv disks;	 /* --disk SPEC */
+	struct disk_request *disks;
+	size_t n_disks;
 	struct strv nets;	 /* --net SPEC */
 
 	struct strv env;	 /* NAME=VALUE, or NAME: ours */

@@ -30,8 +30,8 @@
 #include "vmm/qemu.h"
 #include "vmm/qemu_plan.h"
 
-#define LAST_WORDS_MAX 4096 /* bytes kept of QEMU's stderr */
-#define PORT_BUFFER (1 << 20) /* bytes asked for per direction of a port; the kernel may give less */
+#define LAST_WORDS_MAX 4096	 /* bytes kept of QEMU's stderr */
+#define PORT_BUFFER    (1 << 20) /* bytes asked for per direction of a port; the kernel may give less */
 
 static void tell(struct vmm *v, enum vmm_event ev, const char *text)
 {
@@ -62,7 +62,9 @@ static void on_io_error(struct vmm *v, const json_t *data)
 		return;
 	v->has_io_error = true;
 	str_addf(&text, "%s: %s", device && *device ? device : "disk",
-		 json_is_true(json_object_get(data, "nospace")) ? "no space left on the host" : reason ? reason : "I/O error");
+		 json_is_true(json_object_get(data, "nospace")) ? "no space left on the host"
+		 : reason					? reason
+								: "I/O error");
 	tell(v, VMM_EVENT_IO_ERROR, str_cstr(&text));
 }
 
@@ -208,9 +210,11 @@ static int check_disks(const struct machine *m, struct error *err)
 			continue;
 		if (stat(d->path, &st) < 0)
 			return error_sys(err, errno, "open disk image '%s'", d->path);
-		if (S_ISREG(st.st_mode) && d->capacity_bytes && (uint64_t)st.st_size != d->capacity_bytes)
-			return error_set(err, ERROR_SYSTEM, "cannot use disk image '%s': it has %llu bytes, the machine's disk %llu",
-					 d->path, (unsigned long long)st.st_size, (unsigned long long)d->capacity_bytes);
+		if (S_ISREG(st.st_mode) && !d->is_qcow2 && d->capacity_bytes &&
+		    (uint64_t)st.st_size != d->capacity_bytes)
+			return error_set(
+			    err, ERROR_SYSTEM, "cannot use disk image '%s': it has %llu bytes, the machine's disk %llu",
+			    d->path, (unsigned long long)st.st_size, (unsigned long long)d->capacity_bytes);
 	}
 	return 0;
 }
@@ -246,6 +250,23 @@ static int open_ram(const struct machine *m, int *ret_fd, struct error *err)
 	return 0;
 }
 
+static bool has_snapshot(const struct machine *m)
+{
+	for (size_t i = 0; i < m->n_disks; i++)
+		if (m->disks[i].is_snapshot)
+			return true;
+	return false;
+}
+
+/* Ours with another TMPDIR: where QEMU puts what is written to a snapshot, in a file without a name. */
+static void scratch_environment(const char *dir, struct strv *out)
+{
+	for (char **e = environ; *e; e++)
+		if (!str_starts(*e, "TMPDIR="))
+			strv_add(out, *e);
+	strv_addf(out, "TMPDIR=%s", dir);
+}
+
 static int start_process(struct vmm *v, const struct machine *m, const struct strv *argv, const struct vmm_options *opt,
 			 int *ret_qmp_fd, struct error *err)
 {
@@ -255,6 +276,7 @@ static int start_process(struct vmm *v, const struct machine *m, const struct st
 	_cleanup_close_ int agent_theirs = -1;
 	_cleanup_close_ int stderr_theirs = -1;
 	_cleanup_close_ int ram = -1;
+	_cleanup_strv_ struct strv env = STRV_INIT;
 	int p[2];
 
 	if (check_disks(m, err) < 0 || make_pair(&qmp_ours, &qmp_theirs, 0, err) < 0 ||
@@ -270,15 +292,16 @@ static int start_process(struct vmm *v, const struct machine *m, const struct st
 	if (m->ram_path && open_ram(m, &ram, err) < 0)
 		return -1;
 
+	if (opt->scratch_dir && has_snapshot(m))
+		scratch_environment(opt->scratch_dir, &env);
+
 	const struct proc_fd fds[] = {
-		{ stderr_theirs, STDERR_FILENO },
-		{ qmp_theirs, QEMU_FD_QMP },
-		{ console_theirs, QEMU_FD_CONSOLE },
-		{ agent_theirs, QEMU_FD_AGENT },
-		{ ram, QEMU_FD_RAM },
+		{ stderr_theirs, STDERR_FILENO }, { qmp_theirs, QEMU_FD_QMP }, { console_theirs, QEMU_FD_CONSOLE },
+		{ agent_theirs, QEMU_FD_AGENT },  { ram, QEMU_FD_RAM },
 	};
 	const struct proc_spec spec = {
 		.argv = (const char *const *)argv->v,
+		.env = (const char *const *)(env.n ? env.v : NULL),
 		.fds = fds,
 		.n_fds = ARRAY_SIZE(fds) - (ram < 0),
 		.oom_score_adj = opt->oom_score_adj,

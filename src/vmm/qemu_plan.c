@@ -316,7 +316,10 @@ static void add_disk(struct strv *argv, const struct machine *m, const struct di
 	if (d->backing == DISK_EMPTY)
 		str_addf(&s, "driver=null-co,size=%llu,read-zeroes=on", (unsigned long long)d->capacity_bytes);
 	else
-		str_addf(&s, "format=raw,file=%s,cache=%s", path, d->is_persistent ? "writeback" : "unsafe");
+		str_addf(&s, "format=%s,file=%s,cache=%s", d->is_qcow2 ? "qcow2" : "raw", path,
+			 d->is_persistent ? "writeback" : "unsafe");
+	if (d->is_snapshot)
+		str_add(&s, ",snapshot=on");
 	str_addf(&s, ",readonly=%s", d->is_readonly ? "on" : "off");
 	if (d->has_discard)
 		str_add(&s, ",discard=unmap");
@@ -507,6 +510,7 @@ void vmm_describe(const struct machine *m, const struct vmm_caps *caps, struct s
 		disks[i].backing = DISK_EMPTY;
 		disks[i].path = NULL;
 		disks[i].iops_limit = disks[i].bytes_per_second_limit = 0;
+		disks[i].is_snapshot = false;
 	}
 	for (size_t i = 0; i < m->n_shares; i++) {
 		shares[i] = m->shares[i];

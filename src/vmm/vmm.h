@@ -110,6 +110,7 @@ struct vmm_callbacks {
 struct vmm_options {
 	const char *run_dir;	/* 0700 folder for sockets that others must reach (gdb); may be NULL */
 	const char *empty_dir;	/* what a share without host_path points at */
+	const char *scratch_dir; /* where what is written to a disk with is_snapshot goes; NULL: $TMPDIR */
 	int oom_score_adj;
 	bool debug_qmp;		/* print the QMP conversation to stderr */
 };

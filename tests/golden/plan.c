@@ -121,6 +121,8 @@ static void disks(struct machine *m)
 	d->iops_limit = 100;
 	d->bytes_per_second_limit = 10u << 20;
 	add_disk(m, "keep", "/disks/c")->is_persistent = true;
+	d = add_disk(m, "quizd0", "/home/me/disk.qcow2");
+	d->is_qcow2 = d->is_snapshot = d->has_discard = true;
 }
 
 static void many_disks(struct machine *m)

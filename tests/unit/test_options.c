@@ -43,8 +43,9 @@ static void values(void **state)
 	struct error err;
 
 	assert_int_equal(PARSE(&rs, &err, "-m2G", "-c", "3", "--timeout=90s", "-vv", "-vqS", "--no-workspace", "-t",
-			       "--env", "A=1", "--env=B", "--append", "quiet", "--append=debug x=1", "--make", "--strict",
-			       "--accel", "tcg", "uname", "-a"), 0);
+			       "--env", "A=1", "--env=B", "--append", "quiet", "--append=debug x=1", "--make",
+			       "--strict", "--accel", "tcg", "uname", "-a"),
+			 0);
 	assert_int_equal(rs.memory_bytes, 2ull << 30);
 	assert_int_equal(rs.n_cpus, 3);
 	assert_int_equal(rs.timeout_ms, 90000);
@@ -102,6 +103,7 @@ static void mistakes(void **state)
 		{ { "--no-strict=yes" }, "takes no value", "" },
 		{ { "--strict=perhaps" }, "'perhaps' is neither yes nor no", "" },
 		{ { "--share", "/a:b" }, "the guest's path must be absolute", "" },
+		{ { "--disk", ":rw" }, "':rw' is neither a size nor a file", "" },
 		{ { "--env", "=x" }, "no NAME or NAME=VALUE", "" },
 		{ { "-p", "a,,b" }, "no name of a profile", "" },
 		{ { "-p", "x=1" }, "follows no profile", "" },
@@ -129,7 +131,7 @@ static void shares(void **state)
 		const char *text, *host, *guest;
 		bool is_rw;
 	} rows[] = {
-		{ "/a", "/a", NULL, false },	   { "/a:/b", "/a", "/b", false }, { "/a:/b:rw", "/a", "/b", true },
+		{ "/a", "/a", NULL, false }, { "/a:/b", "/a", "/b", false },  { "/a:/b:rw", "/a", "/b", true },
 		{ ".:rw", ".", NULL, true }, { "x:/y:ro", "x", "/y", false },
 	};
 
@@ -146,13 +148,42 @@ static void shares(void **state)
 	}
 }
 
+static void disks(void **state)
+{
+	static const struct {
+		const char *text, *file;
+		enum disk_use use;
+		uint64_t bytes;
+	} rows[] = {
+		{ "10G", NULL, DISK_USE_FRESH, 10ull << 30 },	 { "a.img", "a.img", DISK_USE_SNAPSHOT, 0 },
+		{ "./10G", "./10G", DISK_USE_SNAPSHOT, 0 },	 { "a.img:rw", "a.img", DISK_USE_WRITE, 0 },
+		{ "/dev/sdb:ro", "/dev/sdb", DISK_USE_READ, 0 }, { "a:b", "a:b", DISK_USE_SNAPSHOT, 0 },
+		{ "10G:rw", "10G", DISK_USE_WRITE, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct runspec rs;
+		struct error err;
+
+		assert_int_equal(PARSE(&rs, &err, "--disk", (char *)rows[i].text), 0);
+		assert_int_equal(rs.n_disks, 1);
+		if (!str_eq(rs.disks[0].file, rows[i].file) || rs.disks[0].use != rows[i].use ||
+		    rs.disks[0].size_bytes != rows[i].bytes)
+			fail_msg("'%s': got '%s' use %d, %llu bytes", rows[i].text,
+				 rs.disks[0].file ? rs.disks[0].file : "(none)", rs.disks[0].use,
+				 (unsigned long long)rs.disks[0].size_bytes);
+		runspec_clear(&rs);
+	}
+}
+
 static void profile_lists(void **state)
 {
 	struct runspec rs;
 	struct error err;
 
 	/* A comma starts a new profile unless what follows is key=value; a value may hold colons. */
-	assert_int_equal(PARSE(&rs, &err, "-p", "zfs,memdev:count=6,size=1G,net:forward=tcp:1.2.3.4:1-:2,a:gpt", "-p", "b"), 0);
+	assert_int_equal(
+	    PARSE(&rs, &err, "-p", "zfs,memdev:count=6,size=1G,net:forward=tcp:1.2.3.4:1-:2,a:gpt", "-p", "b"), 0);
 	assert_int_equal(rs.n_profiles, 5);
 	assert_string_equal(rs.profiles[0].name, "zfs");
 	assert_int_equal(rs.profiles[0].options.n, 0);
@@ -188,9 +219,9 @@ static void table(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(defaults), cmocka_unit_test(values),	    cmocka_unit_test(double_dash),
-		cmocka_unit_test(mistakes), cmocka_unit_test(shares),	    cmocka_unit_test(profile_lists),
-		cmocka_unit_test(table),
+		cmocka_unit_test(defaults),	 cmocka_unit_test(values), cmocka_unit_test(double_dash),
+		cmocka_unit_test(mistakes),	 cmocka_unit_test(shares), cmocka_unit_test(disks),
+		cmocka_unit_test(profile_lists), cmocka_unit_test(table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
