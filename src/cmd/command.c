@@ -277,6 +277,12 @@ const struct option_row command_json_rows[1] = {
 	{ "json", 0, OPTION_FLAG, 0, 0, option_set_flag, NULL, NULL, NULL, NULL, NULL, "print JSON" },
 };
 
+int command_json_options(const char *name, int argc, char **argv, bool *ret_json, struct strv *ret_words,
+			 struct error *err)
+{
+	return command_options(command_json_rows, ARRAY_SIZE(command_json_rows), name, argc, argv, ret_json, ret_words, err);
+}
+
 int command_want_words(const struct strv *words, size_t min, size_t max, const char *name, const char *usage,
 		       struct error *err)
 {

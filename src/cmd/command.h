@@ -90,8 +90,10 @@ void command_option_table(struct str *out, const char *kind, const char *command
 int command_options(const struct option_row *rows, size_t n, const char *name, int argc, char **argv, void *target,
 		    struct strv *ret_words, struct error *err);
 
-/* The options of a command that has --json only; the target is a bool. */
+/* The options of a command that has --json only, and command_options() for them. */
 extern const struct option_row command_json_rows[1];
+int command_json_options(const char *name, int argc, char **argv, bool *ret_json, struct strv *ret_words,
+			 struct error *err);
 
 /* ERROR_USAGE unless min <= words <= max. */
 int command_want_words(const struct strv *words, size_t min, size_t max, const char *name, const char *usage,

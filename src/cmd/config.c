@@ -6,15 +6,6 @@
 
 #include "cmd/commands.h"
 
-struct show_options {
-	bool json;
-};
-
-static const struct option_row show_rows[] = {
-	{ "json", 0, OPTION_FLAG, 0, offsetof(struct show_options, json), option_set_flag, NULL, NULL, NULL, NULL, NULL,
-	  "print JSON" },
-};
-
 /* Prints one value, or adds it to the JSON array. */
 static void show(json_t *json, const char *section, const char *key, const char *value, const char *origin)
 {
@@ -68,15 +59,15 @@ static int show_main(int argc, char **argv, struct error *err)
 {
 	_cleanup_strv_ struct strv words = STRV_INIT;
 	_cleanup_context_ struct context ctx = { 0 };
-	struct show_options o = { 0 };
+	bool as_json = false;
 	size_t n;
 	const struct option_row *rows = run_options(&n);
 	json_t *json;
 
-	if (command_options(show_rows, ARRAY_SIZE(show_rows), "config show", argc, argv, &o, &words, err) < 0 ||
+	if (command_json_options("config show", argc, argv, &as_json, &words, err) < 0 ||
 	    command_want_words(&words, 0, 0, "config show", "[--json]", err) < 0 || context_load(&ctx, err) < 0)
 		return -1;
-	json = o.json ? json_array() : NULL;
+	json = as_json ? json_array() : NULL;
 	for (size_t i = 0; i < ctx.config.n_sources && !json; i++)
 		printf("# %s%s\n", ctx.config.sources[i].name, ctx.config.sources[i].exists ? "" : " (not there)");
 	for (size_t i = 0; i < n; i++)
@@ -89,16 +80,14 @@ static int show_main(int argc, char **argv, struct error *err)
 			show(json, v->profile, v->key, v->value, v->origin);
 	}
 	if (json) {
-		json_dumpf(json, stdout, JSON_INDENT(2));
-		putchar('\n');
-		json_decref(json);
+		command_print_json(json);
 	}
 	return 0;
 }
 
 static const struct subcommand subs[] = {
-	{ "show", "[--json]", "Print each value in force with the file and line it came from", show_rows,
-	  ARRAY_SIZE(show_rows), show_main },
+	{ "show", "[--json]", "Print each value in force with the file and line it came from", command_json_rows,
+	  ARRAY_SIZE(command_json_rows), show_main },
 };
 
 /* `quiz config` alone shows, too. */

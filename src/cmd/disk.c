@@ -9,15 +9,6 @@
 #include "cmd/commands.h"
 #include "image/disk.h"
 
-struct list_options {
-	bool json;
-};
-
-static const struct option_row list_rows[] = {
-	{ "json", 0, OPTION_FLAG, 0, offsetof(struct list_options, json), option_set_flag, NULL, NULL, NULL, NULL, NULL,
-	  "print JSON" },
-};
-
 static void print_json(const struct disk_set_list *list)
 {
 	json_t *all = json_array();
@@ -57,14 +48,14 @@ static int list_main(int argc, char **argv, struct error *err)
 {
 	_cleanup_strv_ struct strv words = STRV_INIT;
 	struct disk_set_list list = { 0 };
-	struct list_options o = { 0 };
+	bool as_json = false;
 	struct paths paths = { 0 };
 	int r = -1;
 
-	if (command_options(list_rows, ARRAY_SIZE(list_rows), "disk list", argc, argv, &o, &words, err) == 0 &&
+	if (command_json_options("disk list", argc, argv, &as_json, &words, err) == 0 &&
 	    command_want_words(&words, 0, 0, "disk list", "[--json]", err) == 0 && paths_init(&paths, err) == 0)
 		r = disk_set_list(&paths, &list, err);
-	if (r == 0 && o.json)
+	if (r == 0 && as_json)
 		print_json(&list);
 	else if (r == 0 && list.n)
 		print_table(&list);
@@ -95,7 +86,7 @@ static int rm_main(int argc, char **argv, struct error *err)
 }
 
 static const struct subcommand subs[] = {
-	{ "list", "[--json]", "List the disk sets, their space and who holds them", list_rows, ARRAY_SIZE(list_rows),
+	{ "list", "[--json]", "List the disk sets, their space and who holds them", command_json_rows, ARRAY_SIZE(command_json_rows),
 	  list_main },
 	{ "rm", "NAME...", "Remove disk sets that no machine holds", NULL, 0, rm_main },
 };

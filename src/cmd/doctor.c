@@ -57,9 +57,7 @@ static void print_json(const struct doctor *d)
 		json_array_append_new(all, json_pack("{s:s, s:s, s:s, s:s?}", "section", d->v[i].section, "level",
 						     level_words[d->v[i].level], "text", d->v[i].text, "mend",
 						     d->v[i].mend));
-	json_dumpf(all, stdout, JSON_INDENT(2));
-	putchar('\n');
-	json_decref(all);
+	command_print_json(all);
 }
 
 static void print_text(const struct doctor *d)

@@ -275,11 +275,10 @@ static int status_main(int argc, char **argv, struct error *err)
 			print_status(&j.kernels.v[i], &s);
 		openzfs_status_clear(&s);
 	}
-	if (rc == 0 && j.o.json) {
-		json_dumpf(all, stdout, JSON_INDENT(2));
-		putchar('\n');
-	}
-	json_decref(all);
+	if (rc == 0 && j.o.json)
+		command_print_json(all);
+	else
+		json_decref(all);
 	return rc;
 }
 

@@ -8,15 +8,6 @@
 #include "cmd/commands.h"
 #include "spec/profile.h"
 
-struct profile_options {
-	bool json;
-};
-
-static const struct option_row json_rows[] = {
-	{ "json", 0, OPTION_FLAG, 0, offsetof(struct profile_options, json), option_set_flag, NULL, NULL, NULL, NULL, NULL,
-	  "print JSON" },
-};
-
 static json_t *words_json(const struct strv *words)
 {
 	json_t *a = json_array();
@@ -59,18 +50,18 @@ static int find_dirs(struct profile_dirs *dirs, struct error *err)
 static int list_main(int argc, char **argv, struct error *err)
 {
 	_cleanup_strv_ struct strv words = STRV_INIT;
-	struct profile_options o = { 0 };
+	bool as_json = false;
 	struct profile_dirs dirs = { 0 };
 	struct profile *list = NULL;
 	json_t *json;
 	size_t n = 0;
 	int rc;
 
-	if (command_options(json_rows, ARRAY_SIZE(json_rows), "profile list", argc, argv, &o, &words, err) < 0 ||
+	if (command_json_options("profile list", argc, argv, &as_json, &words, err) < 0 ||
 	    command_want_words(&words, 0, 0, "profile list", "[--json]", err) < 0 || find_dirs(&dirs, err) < 0)
 		return -1;
 	rc = profile_list(&dirs, &list, &n, err);
-	json = o.json ? json_array() : NULL;
+	json = as_json ? json_array() : NULL;
 	for (size_t i = 0; i < n; i++) {
 		if (json)
 			json_array_append_new(json, profile_json(&list[i]));
@@ -124,16 +115,16 @@ static void print_profile(const struct profile *p)
 static int show_main(int argc, char **argv, struct error *err)
 {
 	_cleanup_strv_ struct strv words = STRV_INIT;
-	struct profile_options o = { 0 };
+	bool as_json = false;
 	struct profile_dirs dirs = { 0 };
 	struct profile p = { 0 };
 	int rc;
 
-	if (command_options(json_rows, ARRAY_SIZE(json_rows), "profile show", argc, argv, &o, &words, err) < 0 ||
+	if (command_json_options("profile show", argc, argv, &as_json, &words, err) < 0 ||
 	    command_want_words(&words, 1, 1, "profile show", "[--json] NAME", err) < 0 || find_dirs(&dirs, err) < 0)
 		return -1;
 	rc = profile_load(&dirs, words.v[0], &p, err);
-	if (rc == 0 && o.json)
+	if (rc == 0 && as_json)
 		command_print_json(profile_json(&p));
 	else if (rc == 0)
 		print_profile(&p);
@@ -143,9 +134,9 @@ static int show_main(int argc, char **argv, struct error *err)
 }
 
 static const struct subcommand subs[] = {
-	{ "list", "[--json]", "List all profiles and where they come from", json_rows, ARRAY_SIZE(json_rows), list_main },
-	{ "show", "[--json] NAME", "Show what a profile needs, its options and its hooks", json_rows,
-	  ARRAY_SIZE(json_rows), show_main },
+	{ "list", "[--json]", "List all profiles and where they come from", command_json_rows, ARRAY_SIZE(command_json_rows), list_main },
+	{ "show", "[--json] NAME", "Show what a profile needs, its options and its hooks", command_json_rows,
+	  ARRAY_SIZE(command_json_rows), show_main },
 };
 
 const struct command cmd_profile = {

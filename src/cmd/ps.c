@@ -6,15 +6,6 @@
 #include "cmd/commands.h"
 #include "run/client.h"
 
-struct ps_options {
-	bool json;
-};
-
-static const struct option_row rows[] = {
-	{ "json", 0, OPTION_FLAG, 0, offsetof(struct ps_options, json), option_set_flag, NULL, NULL, NULL, NULL, NULL,
-	  "print JSON" },
-};
-
 static const char *text_of(const json_t *o, const char *key)
 {
 	const char *s = json_string_value(json_object_get(o, key));
@@ -29,9 +20,7 @@ static void print_json(const struct client_machine *v, size_t n)
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(a, v[i].status ? json_incref(v[i].status)
 						     : json_pack("{s:s, s:s}", "id", v[i].id, "state", "no answer"));
-	json_dumpf(a, stdout, JSON_INDENT(2));
-	putchar('\n');
-	json_decref(a);
+	command_print_json(a);
 }
 
 static void print_row(const struct client_machine *m)
@@ -53,15 +42,15 @@ static int ps_main(int argc, char **argv, struct error *err)
 {
 	_cleanup_context_ struct context ctx = { 0 };
 	_cleanup_strv_ struct strv words = STRV_INIT;
-	struct ps_options o = { 0 };
+	bool as_json = false;
 	struct client_machine *v;
 	size_t n;
 
-	if (command_options(rows, ARRAY_SIZE(rows), "ps", argc, argv, &o, &words, err) < 0 ||
+	if (command_json_options("ps", argc, argv, &as_json, &words, err) < 0 ||
 	    command_want_words(&words, 0, 0, "ps", "[--json]", err) < 0 || context_load(&ctx, err) < 0 ||
 	    client_machines(&ctx.paths, &v, &n, err) < 0)
 		return -1;
-	if (o.json) {
+	if (as_json) {
 		print_json(v, n);
 	} else {
 		if (n)
@@ -79,7 +68,7 @@ const struct command cmd_ps = {
 	.group = GROUP_UP,
 	.usage = "[--json]",
 	.summary = "List the machines that are up",
-	.options = rows,
-	.n_options = ARRAY_SIZE(rows),
+	.options = command_json_rows,
+	.n_options = ARRAY_SIZE(command_json_rows),
 	.main = ps_main,
 };

@@ -12,15 +12,6 @@
 #include "run/run.h"
 #include "sys/fs.h"
 
-struct runs_options {
-	bool json;
-};
-
-static const struct option_row json_rows[] = {
-	{ "json", 0, OPTION_FLAG, 0, offsetof(struct runs_options, json), option_set_flag, NULL, NULL, NULL, NULL, NULL,
-	  "print JSON" },
-};
-
 static void add_program(const json_t *result, struct str *out)
 {
 	json_t *words = json_object_get(result, "program"), *w;
@@ -66,17 +57,17 @@ static int list_main(int argc, char **argv, struct error *err)
 	_cleanup_context_ struct context ctx = { 0 };
 	_cleanup_strv_ struct strv words = STRV_INIT;
 	_cleanup_free_ char *dir = NULL;
-	struct runs_options o = { 0 };
+	bool as_json = false;
 	struct record_entry *v;
 	size_t n;
 
-	if (command_options(json_rows, ARRAY_SIZE(json_rows), "runs list", argc, argv, &o, &words, err) < 0 ||
+	if (command_json_options("runs list", argc, argv, &as_json, &words, err) < 0 ||
 	    command_want_words(&words, 0, 0, "runs list", "[--json]", err) < 0 || context_load(&ctx, err) < 0)
 		return -1;
 	dir = run_records_dir(&ctx.paths, &ctx.workspace);
 	if (records_list(dir, &v, &n, err) < 0)
 		return -1;
-	if (o.json) {
+	if (as_json) {
 		json_t *a = json_array();
 
 		for (size_t i = 0; i < n; i++)
@@ -173,16 +164,16 @@ static int show_main(int argc, char **argv, struct error *err)
 	_cleanup_context_ struct context ctx = { 0 };
 	_cleanup_strv_ struct strv words = STRV_INIT;
 	_cleanup_free_ char *dir = NULL;
-	struct runs_options o = { 0 };
+	bool as_json = false;
 	struct record_entry e;
 
-	if (command_options(json_rows, ARRAY_SIZE(json_rows), "runs show", argc, argv, &o, &words, err) < 0 ||
+	if (command_json_options("runs show", argc, argv, &as_json, &words, err) < 0 ||
 	    command_want_words(&words, 0, 1, "runs show", "[--json] [ID]", err) < 0 || context_load(&ctx, err) < 0)
 		return -1;
 	dir = run_records_dir(&ctx.paths, &ctx.workspace);
 	if (records_find(dir, words.n ? words.v[0] : ".", &e, err) < 0)
 		return -1;
-	if (o.json && e.result) {
+	if (as_json && e.result) {
 		json_dumpf(e.result, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
 		putchar('\n');
 	} else {
@@ -220,9 +211,9 @@ static int rm_main(int argc, char **argv, struct error *err)
 }
 
 static const struct subcommand subs[] = {
-	{ "list", "[--json]", "List runs, newest first", json_rows, ARRAY_SIZE(json_rows), list_main },
-	{ "show", "[--json] [ID]", "Show a run's result, findings and files (default: the newest)", json_rows,
-	  ARRAY_SIZE(json_rows), show_main },
+	{ "list", "[--json]", "List runs, newest first", command_json_rows, ARRAY_SIZE(command_json_rows), list_main },
+	{ "show", "[--json] [ID]", "Show a run's result, findings and files (default: the newest)", command_json_rows,
+	  ARRAY_SIZE(command_json_rows), show_main },
 	{ "rm", "ID...", "Remove records", NULL, 0, rm_main },
 };
 

@@ -12,15 +12,6 @@
 #include "run/template.h"
 #include "sys/fs.h"
 
-struct template_options {
-	bool json;
-};
-
-static const struct option_row json_rows[] = {
-	{ "json", 0, OPTION_FLAG, 0, offsetof(struct template_options, json), option_set_flag, NULL, NULL, NULL, NULL, NULL,
-	  "print JSON" },
-};
-
 static json_t *entry_json(const struct template_entry *e)
 {
 	json_t *o = e->info ? json_loads(e->info, 0, NULL) : NULL;
@@ -62,17 +53,17 @@ static int list_main(int argc, char **argv, struct error *err)
 {
 	_cleanup_context_ struct context ctx = { 0 };
 	_cleanup_strv_ struct strv words = STRV_INIT;
-	struct template_options o = { 0 };
+	bool as_json = false;
 	struct template_entry *v;
 	uint64_t sum = 0;
 	char size[32];
 	size_t n;
 
-	if (command_options(json_rows, ARRAY_SIZE(json_rows), "template list", argc, argv, &o, &words, err) < 0 ||
+	if (command_json_options("template list", argc, argv, &as_json, &words, err) < 0 ||
 	    command_want_words(&words, 0, 0, "template list", "[--json]", err) < 0 || context_load(&ctx, err) < 0 ||
 	    templates_list(&ctx.paths, &v, &n, err) < 0)
 		return -1;
-	if (o.json) {
+	if (as_json) {
 		json_t *a = json_array();
 
 		for (size_t i = 0; i < n; i++)
@@ -168,7 +159,7 @@ static int rm_main(int argc, char **argv, struct error *err)
 }
 
 static const struct subcommand subs[] = {
-	{ "list", "[--json]", "List templates, most recently used first", json_rows, ARRAY_SIZE(json_rows), list_main },
+	{ "list", "[--json]", "List templates, most recently used first", command_json_rows, ARRAY_SIZE(command_json_rows), list_main },
 	{ "show", "TEMPLATE", "Show what a template is of", NULL, 0, show_main },
 	{ "make", "[options of a run]", "Make the template that such runs are cloned from", NULL, 0, make_main },
 	{ "rm", "TEMPLATE...", "Remove templates", NULL, 0, rm_main },

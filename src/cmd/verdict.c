@@ -102,9 +102,7 @@ static void print_json(const char *path, const struct analyser *a, const struct 
 		json_object_set_new(o, "headline", json_integer(r->headline->id));
 	json_object_set_new(o, "findings", verdict_findings_json(a, FINDING_INFO));
 	json_object_set_new(o, "dropped", json_integer((json_int_t)analyser_n_dropped(a)));
-	json_dumpf(o, stdout, JSON_INDENT(2));
-	putchar('\n');
-	json_decref(o);
+	command_print_json(o);
 }
 
 static int verdict_main(int argc, char **argv, struct error *err)

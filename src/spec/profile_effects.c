@@ -178,28 +178,10 @@ int profile_effects_apply(struct profile_set *set, const struct profile_scope *s
 	return 0;
 }
 
-int profile_effects_needs(const struct profile_scope *scope, const struct profile_items *items, struct strv *ret,
-			  struct error *err)
+/* The values of a key in [profile] and the [when.*] that hold, in order. */
+static int values_of(const struct profile_scope *scope, const struct profile_items *items, const char *key,
+		     void (*take)(void *ctx, const char *value), void *ctx, struct error *err)
 {
-	for (size_t i = 0, end; i < items->n; i = end) {
-		bool holds;
-
-		end = group_end(items, i);
-		if (!str_eq(items->v[i].section, "profile") && !str_starts(items->v[i].section, "when."))
-			continue;
-		if (group_holds(scope, items, i, end, &holds, err) < 0)
-			return error_wrap(err, "%s:%u", scope->file, items->v[i].line);
-		for (size_t k = i + 1; k < end && holds; k++)
-			if (str_eq(items->v[k].key, "needs"))
-				strv_split(ret, items->v[k].value, " ,\t");
-	}
-	return 0;
-}
-
-int profile_effects_last(const struct profile_scope *scope, const struct profile_items *items, const char *key,
-			 const char **ret, struct error *err)
-{
-	*ret = NULL;
 	for (size_t i = 0, end; i < items->n; i = end) {
 		bool holds;
 
@@ -210,9 +192,32 @@ int profile_effects_last(const struct profile_scope *scope, const struct profile
 			return error_wrap(err, "%s:%u", scope->file, items->v[i].line);
 		for (size_t k = i + 1; k < end && holds; k++)
 			if (str_eq(items->v[k].key, key))
-				*ret = items->v[k].value;
+				take(ctx, items->v[k].value);
 	}
 	return 0;
+}
+
+static void take_words(void *ctx, const char *value)
+{
+	strv_split(ctx, value, " ,\t");
+}
+
+static void take_last(void *ctx, const char *value)
+{
+	*(const char **)ctx = value;
+}
+
+int profile_effects_needs(const struct profile_scope *scope, const struct profile_items *items, struct strv *ret,
+			  struct error *err)
+{
+	return values_of(scope, items, "needs", take_words, ret, err);
+}
+
+int profile_effects_last(const struct profile_scope *scope, const struct profile_items *items, const char *key,
+			 const char **ret, struct error *err)
+{
+	*ret = NULL;
+	return values_of(scope, items, key, take_last, ret, err);
 }
 
 int profile_effects_check(const struct profile_items *items, const char *file, struct error *err)

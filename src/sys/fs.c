@@ -403,32 +403,33 @@ char *fs_join(const char *dir, const char *name)
 	return mem_printf("%.*s%s%s", (int)n, dir, n == 1 && *dir == '/' ? "" : "/", name);
 }
 
-uint64_t fs_stamp(const char *path)
+/* Hash of the first n of: device, inode, size, mtime, ctime. */
+static uint64_t hash_stat(const char *path, size_t n)
 {
 	struct stat st;
-	uint64_t v[7];
 
 	if (stat(path, &st) < 0)
 		return 0;
-	v[0] = st.st_dev;
-	v[1] = st.st_ino;
-	v[2] = (uint64_t)st.st_size;
-	v[3] = (uint64_t)st.st_mtim.tv_sec;
-	v[4] = (uint64_t)st.st_mtim.tv_nsec;
-	v[5] = (uint64_t)st.st_ctim.tv_sec;
-	v[6] = (uint64_t)st.st_ctim.tv_nsec;
-	return hash_mem(HASH_INIT, v, sizeof(v)) | 1;
+
+	const uint64_t v[] = {
+		st.st_dev,
+		st.st_ino,
+		(uint64_t)st.st_size,
+		(uint64_t)st.st_mtim.tv_sec,
+		(uint64_t)st.st_mtim.tv_nsec,
+		(uint64_t)st.st_ctim.tv_sec,
+		(uint64_t)st.st_ctim.tv_nsec,
+	};
+
+	return hash_mem(HASH_INIT, v, (n < ARRAY_SIZE(v) ? n : ARRAY_SIZE(v)) * sizeof(v[0])) | 1;
+}
+
+uint64_t fs_stamp(const char *path)
+{
+	return hash_stat(path, SIZE_MAX);
 }
 
 uint64_t fs_identity(const char *path)
 {
-	struct stat st;
-	uint64_t v[3];
-
-	if (stat(path, &st) < 0)
-		return 0;
-	v[0] = st.st_dev;
-	v[1] = st.st_ino;
-	v[2] = (uint64_t)st.st_size;
-	return hash_mem(HASH_INIT, v, sizeof(v)) | 1;
+	return hash_stat(path, 3);
 }

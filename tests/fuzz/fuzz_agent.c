@@ -17,6 +17,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "fuzz.h"
+
 static int fuzz_fork(void);
 static int fuzz_pipe2(int p[2], int flags);
 #define fork fuzz_fork
@@ -26,16 +28,6 @@ static int fuzz_pipe2(int p[2], int flags);
 #undef fork
 #undef pipe2
 #undef sync
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(cond)                                                                 \
-	do {                                                                        \
-		if (!(cond)) {                                                      \
-			fprintf(stderr, "broken: %s (line %d)\n", #cond, __LINE__); \
-			abort();                                                    \
-		}                                                                   \
-	} while (0)
 
 static unsigned n_asked, n_answered; /* requests accepted, RESULTs sent */
 static int report_fd = -1;

@@ -18,18 +18,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "run/known_issues.h"
 #include "run/verdict.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(cond)                                                                                                    \
-	do {                                                                                                           \
-		if (!(cond)) {                                                                                         \
-			fprintf(stderr, "broken: %s (line %d)\n", #cond, __LINE__);                                    \
-			abort();                                                                                       \
-		}                                                                                                      \
-	} while (0)
 
 static void feed(struct analyser *a, const uint8_t *p, size_t n, uint64_t *now)
 {

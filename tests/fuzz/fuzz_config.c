@@ -12,11 +12,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "spec/config.h"
 #include "spec/ini.h"
 #include "spec/profile.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void fuzz_config(const char *text, size_t n, struct error *err)
 {

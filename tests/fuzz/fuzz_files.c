@@ -17,17 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fuzz.h"
 #include "wire/tree.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(cond)                                                                 \
-	do {                                                                        \
-		if (!(cond)) {                                                      \
-			fprintf(stderr, "broken: %s (line %d)\n", #cond, __LINE__); \
-			abort();                                                    \
-		}                                                                   \
-	} while (0)
 
 static char top[64];
 static unsigned n_outside;

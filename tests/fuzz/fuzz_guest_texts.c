@@ -13,13 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "guest/account.h"
 #include "guest/disk.h"
 #include "guest/kmsg.h"
 #include "guest/module.h"
 #include "guest/net.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static int see_path(void *ctx, const char *path, bool is_last)
 {

@@ -14,13 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "image/apt.h"
 #include "image/apt_sources.h"
 #include "image/kernel_fetch.h"
 #include "image/kernel_image.h"
 #include "image/kernel_version.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void read_image(const uint8_t *data, size_t size)
 {

@@ -13,18 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "wire/files.h"
 #include "wire/wire.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(cond)                                                                 \
-	do {                                                                        \
-		if (!(cond)) {                                                      \
-			fprintf(stderr, "broken: %s (line %d)\n", #cond, __LINE__); \
-			abort();                                                    \
-		}                                                                   \
-	} while (0)
 
 static uint8_t again[WIRE_FRAME_MAX];
 static const uint8_t *payload, *payload_end;

@@ -135,16 +135,20 @@ status "one that is not in use is" 0 quiz template rm "$(key)"
 is "gone" "$(files "$(key)")" ""
 
 # ---- killed at any moment ----
-for delay in 0.05 0.3 0.6 1 1.5; do
-	only_base
-	rm -rf "${QUIZ_TEMPLATE_DIR:?}/$(key)"
+killed_after() {
 	# shellcheck disable=SC2086
 	quiz $small sleep 30 >/dev/null 2>&1 &
 	pid=$!
-	sleep $delay
+	sleep "$1"
 	kill -9 $pid
 	wait $pid 2>/dev/null
 	wait_for 5 no_qemu
+}
+
+for delay in 0.05 0.3 0.6 1 1.5; do
+	only_base
+	rm -rf "${QUIZ_TEMPLATE_DIR:?}/$(key)"
+	killed_after $delay
 	is "killed after $delay s: no QEMU is left" "$(qemus)" ""
 	due
 	right "the run after one killed after $delay s"
@@ -152,13 +156,7 @@ for delay in 0.05 0.3 0.6 1 1.5; do
 	is "nothing of it is left" "$(files '.tmp-*')$(files '*.maker')" ""
 done
 for delay in 0.01 0.03 0.06 0.1 0.2; do
-	# shellcheck disable=SC2086
-	quiz $small sleep 30 >/dev/null 2>&1 &
-	pid=$!
-	sleep $delay
-	kill -9 $pid
-	wait $pid 2>/dev/null
-	wait_for 5 no_qemu
+	killed_after $delay
 done
 right "after clones that were killed"
 found "after clones that were killed"

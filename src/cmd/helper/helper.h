@@ -33,6 +33,8 @@ void helper_progress_end(void);
 void helper_tell_damaged(const struct store_kind *kind, const struct strv *ids);
 /* "3 d" since then. Returns buf. */
 char *helper_age(uint64_t created, char *buf, size_t n);
+/* The architecture of -a; name NULL: *ret is NULL. ERROR_USAGE with those that there are. */
+int helper_find_arch(const char *name, const struct arch **ret, struct error *err);
 /* `quiz NOUN rm ID...`. */
 int helper_store_rm(const struct store_kind *kind, int argc, char **argv, struct error *err);
 

@@ -45,21 +45,6 @@ static void clean_store(void)
 	paths_clear(&p);
 }
 
-static int find_arch(const char *name, const struct arch **ret, struct error *err)
-{
-	_cleanup_str_ struct str known = STR_INIT;
-	size_t n;
-	const struct arch *table = arch_table(&n);
-
-	*ret = name ? arch_find(name) : NULL;
-	if (!name || *ret)
-		return 0;
-	for (size_t i = 0; i < n; i++)
-		str_addf(&known, "%s%s", i ? ", " : "", table[i].name);
-	error_set(err, ERROR_USAGE, "unknown architecture '%s'", name);
-	return error_hint(err, "known are %s", str_cstr(&known));
-}
-
 /* ---- fetch ---- */
 
 struct fetch_words {
@@ -108,7 +93,7 @@ static int fetch_main(int argc, char **argv, struct error *err)
 
 	if (command_options(fetch_rows, ARRAY_SIZE(fetch_rows), "kernel fetch", argc, argv, &o, &words, err) < 0 ||
 	    command_want_words(&words, 0, 1, "kernel fetch", usage, err) < 0 ||
-	    find_arch(o.arch, &j.fetch.arch, err) < 0 || paths_init(&j.paths, err) < 0)
+	    helper_find_arch(o.arch, &j.fetch.arch, err) < 0 || paths_init(&j.paths, err) < 0)
 		goto out;
 	source = words.n ? words.v[0] : "debian";
 	if (!str_eq(source, "debian") && !str_starts(source, "debian:")) {
@@ -174,7 +159,7 @@ static int add_main(int argc, char **argv, struct error *err)
 	int r = -1;
 
 	if (command_options(add_rows, ARRAY_SIZE(add_rows), "kernel add", argc, argv, &o, &words, err) < 0 ||
-	    command_want_words(&words, 0, 0, "kernel add", usage, err) < 0 || find_arch(o.arch, &j.add.arch, err) < 0 ||
+	    command_want_words(&words, 0, 0, "kernel add", usage, err) < 0 || helper_find_arch(o.arch, &j.add.arch, err) < 0 ||
 	    paths_init(&j.paths, err) < 0)
 		goto out;
 	if (!o.image) {

@@ -89,17 +89,17 @@ static void print_table(const struct loaded *l)
 int kernel_list_main(int argc, char **argv, struct error *err)
 {
 	_cleanup_strv_ struct strv words = STRV_INIT;
-	bool json = false;
+	bool as_json = false;
 	struct loaded l = { 0 };
 	int r = -1;
 
-	if (command_options(command_json_rows, ARRAY_SIZE(command_json_rows), "kernel list", argc, argv, &json, &words, err) < 0 ||
+	if (command_json_options("kernel list", argc, argv, &as_json, &words, err) < 0 ||
 	    command_want_words(&words, 0, 0, "kernel list", "[--json]", err) < 0)
 		return -1;
 	if (load(&l, err) < 0)
 		goto out;
 	r = 0;
-	if (json) {
+	if (as_json) {
 		json_t *array = json_array();
 
 		for (size_t i = 0; i < l.list.n; i++)
@@ -147,12 +147,12 @@ static void print_kernel(const struct kernel *k, bool is_the_default)
 int kernel_show_main(int argc, char **argv, struct error *err)
 {
 	_cleanup_strv_ struct strv words = STRV_INIT;
-	bool json = false;
+	bool as_json = false;
 	struct loaded l = { 0 };
 	const struct kernel *k;
 	int r = -1;
 
-	if (command_options(command_json_rows, ARRAY_SIZE(command_json_rows), "kernel show", argc, argv, &json, &words, err) < 0 ||
+	if (command_json_options("kernel show", argc, argv, &as_json, &words, err) < 0 ||
 	    command_want_words(&words, 0, 1, "kernel show", "[--json] [KERNEL]", err) < 0)
 		return -1;
 	if (load(&l, err) < 0)
@@ -160,7 +160,7 @@ int kernel_show_main(int argc, char **argv, struct error *err)
 	k = kernel_select(&l.list, NULL, words.n ? words.v[0] : l.ctx.defaults.kernel, err);
 	if (!k)
 		goto out;
-	if (json)
+	if (as_json)
 		command_print_json(to_json(k, is_default(&l, k)));
 	else
 		print_kernel(k, is_default(&l, k));

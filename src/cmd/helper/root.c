@@ -55,21 +55,6 @@ static const struct option_row add_rows[] = {
 	QUIET_ROW,
 };
 
-static int find_arch(const char *name, const struct arch **ret, struct error *err)
-{
-	_cleanup_str_ struct str known = STR_INIT;
-	size_t n;
-	const struct arch *table = arch_table(&n);
-
-	*ret = name ? arch_find(name) : NULL;
-	if (!name || *ret)
-		return 0;
-	for (size_t i = 0; i < n; i++)
-		str_addf(&known, "%s%s", i ? ", " : "", table[i].name);
-	error_set(err, ERROR_USAGE, "unknown architecture '%s'", name);
-	return error_hint(err, "known are %s", str_cstr(&known));
-}
-
 static void print_done(const struct root *r, const char *done, uint64_t started_ms)
 {
 	char size[32], took[32];
@@ -101,7 +86,7 @@ static int build_main(int argc, char **argv, struct error *err)
 	int r = -1;
 
 	if (command_options(build_rows, ARRAY_SIZE(build_rows), "root build", argc, argv, &w, &rest, err) == 0 &&
-	    command_want_words(&rest, 0, 0, "root build", "[options]", err) == 0 && find_arch(w.arch, &opt.arch, err) == 0 &&
+	    command_want_words(&rest, 0, 0, "root build", "[options]", err) == 0 && helper_find_arch(w.arch, &opt.arch, err) == 0 &&
 	    paths_init(&paths, err) == 0) {
 		opt.set = w.set;
 		opt.packages = &w.packages;
@@ -132,7 +117,7 @@ static int add_main(int argc, char **argv, struct error *err)
 
 	if (command_options(add_rows, ARRAY_SIZE(add_rows), "root add", argc, argv, &w, &rest, err) == 0 &&
 	    command_want_words(&rest, 1, 1, "root add", "DIR|TARBALL|IMAGE [--name ID] [-a ARCH]", err) == 0 &&
-	    find_arch(w.arch, &opt.arch, err) == 0 && paths_init(&paths, err) == 0) {
+	    helper_find_arch(w.arch, &opt.arch, err) == 0 && paths_init(&paths, err) == 0) {
 		opt.id = w.name;
 		r = root_add(&paths, rest.v[0], &opt, helper_progress(w.quiet), &root, err);
 		if (r == 0 && !w.quiet)

@@ -85,15 +85,15 @@ static void print_table(const struct loaded *l)
 int root_list_main(int argc, char **argv, struct error *err)
 {
 	_cleanup_strv_ struct strv words = STRV_INIT;
-	bool json = false;
+	bool as_json = false;
 	struct loaded l = { 0 };
 	int r = -1;
 
-	if (command_options(command_json_rows, ARRAY_SIZE(command_json_rows), "root list", argc, argv, &json, &words, err) < 0 ||
+	if (command_json_options("root list", argc, argv, &as_json, &words, err) < 0 ||
 	    command_want_words(&words, 0, 0, "root list", "[--json]", err) < 0 || load(&l, err) < 0)
 		goto out;
 	r = 0;
-	if (json) {
+	if (as_json) {
 		json_t *all = json_array();
 
 		for (size_t i = 0; i < l.list.n; i++)
@@ -126,18 +126,18 @@ static void show(const struct root *r)
 int root_show_main(int argc, char **argv, struct error *err)
 {
 	_cleanup_strv_ struct strv words = STRV_INIT;
-	bool json = false;
+	bool as_json = false;
 	struct loaded l = { 0 };
 	const struct root *root;
 	int r = -1;
 
-	if (command_options(command_json_rows, ARRAY_SIZE(command_json_rows), "root show", argc, argv, &json, &words, err) < 0 ||
+	if (command_json_options("root show", argc, argv, &as_json, &words, err) < 0 ||
 	    command_want_words(&words, 0, 1, "root show", "[--json] [ROOT]", err) < 0 || load(&l, err) < 0)
 		goto out;
 	root = root_select(&l.list, NULL, words.n ? words.v[0] : l.ctx.defaults.root, NULL, err);
 	if (!root)
 		goto out;
-	if (json)
+	if (as_json)
 		command_print_json(to_json(root, is_default(&l, root), true));
 	else
 		show(root);

@@ -6,6 +6,7 @@
 
 #include "cmd/helper/helper.h"
 #include "image/store.h"
+#include "spec/arch.h"
 
 void helper_tell_damaged(const struct store_kind *kind, const struct strv *ids)
 {
@@ -42,4 +43,19 @@ int helper_store_rm(const struct store_kind *kind, int argc, char **argv, struct
 	}
 	paths_clear(&paths);
 	return r;
+}
+
+int helper_find_arch(const char *name, const struct arch **ret, struct error *err)
+{
+	_cleanup_str_ struct str known = STR_INIT;
+	size_t n;
+	const struct arch *table = arch_table(&n);
+
+	*ret = name ? arch_find(name) : NULL;
+	if (!name || *ret)
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		str_addf(&known, "%s%s", i ? ", " : "", table[i].name);
+	error_set(err, ERROR_USAGE, "unknown architecture '%s'", name);
+	return error_hint(err, "known are %s", str_cstr(&known));
 }
