@@ -207,9 +207,9 @@ static json_t *words_json(const struct strv *words)
 
 static json_t *status_json(const struct kernel *k, const struct openzfs_status *s)
 {
-	return json_pack("{s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:o, s:I, s:I, s:I, s:b, s:b, s:o}", "kernel",
+	return json_pack("{s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:o, s:I, s:I, s:I, s:b, s:b, s:o}", "kernel",
 			 k->id, "build", s->build_dir, "origin", s->build_dir ? origin_names[s->origin] : NULL,
-			 "describe", s->describe, "commit", s->commit, "version", s->version, "licence", s->licence,
+			 "describe", s->describe, "commit", s->commit, "commit_why", s->commit_why, "version", s->version, "licence", s->licence,
 			 "configured_with", words_json(&s->args), "built", (json_int_t)s->built, "staged",
 			 (json_int_t)s->staged, "installed", (json_int_t)s->installed, "user_space", s->has_user_space,
 			 "reseed", s->has_reseed, "stale", words_json(&s->stale));
@@ -235,6 +235,8 @@ static void print_status(const struct kernel *k, const struct openzfs_status *s)
 	printf("kernel %s\n", k->id);
 	if (s->commit || s->version)
 		printf("  %-11s %s\n", "tree", s->commit ? s->commit : s->version);
+	if (s->commit_why)
+		printf("  %-11s %s\n", "", s->commit_why);
 	if (s->build_dir) {
 		printf("  %-11s %s, %s%s%s\n", "build", s->describe, s->build_dir, s->licence ? ", " : "",
 		       s->licence ? s->licence : "");

@@ -47,8 +47,12 @@ char *openzfs_meta_version(const char *tree);
 
 /* Any other value of META. Caller frees; NULL. */
 char *openzfs_meta_value(const char *tree, const char *name);
-/* `git describe --always --long --dirty`, or NULL. Caller frees. */
-char *openzfs_git_describe(const char *tree);
+/*
+ * `git describe --always --long --dirty`. NULL where there is no git, or where
+ * git says nothing: then *ret_why says what to do (ret_why may be NULL).
+ * Caller frees both.
+ */
+char *openzfs_git_describe(const char *tree, char **ret_why);
 
 /*
  * The newest of the builds that fits the kernel. ERROR_MISSING says what was

@@ -52,6 +52,29 @@ static const char *const bad_variables[] = {
 	"ARCH=", "CROSS_COMPILE=", "KBUILD_OUTPUT=", "KBUILD_EXTMOD=", "O=", "M="
 };
 
+/*
+ * Distributions keep links with the compilers' names that lead to ccache. Found
+ * first in PATH they serve the tree's own configure and make, which know
+ * nothing of it: another branch, a second kernel or a new configuration then
+ * costs what has really changed. The folder's name stays in ccache's key, so
+ * debug information always names the tree that it was built from.
+ */
+static const char *const ccache_dirs[] = { "/usr/lib/ccache", "/usr/lib64/ccache", "/usr/lib/ccache/bin" };
+
+static void add_path(struct strv *env, const char *path)
+{
+	_cleanup_free_ char *ccache = fs_find_program("ccache");
+	const char *dir = NULL;
+
+	for (size_t i = 0; ccache && !dir && i < ARRAY_SIZE(ccache_dirs); i++) {
+		_cleanup_free_ char *link = fs_join(ccache_dirs[i], "gcc");
+
+		if (fs_exists(link))
+			dir = ccache_dirs[i];
+	}
+	strv_addf(env, "PATH=%s%s%s", dir ? dir : "", dir ? ":" : "", path);
+}
+
 static void build_environment(struct strv *env)
 {
 	for (char **e = environ; *e; e++) {
@@ -59,7 +82,9 @@ static void build_environment(struct strv *env)
 
 		for (size_t i = 0; i < ARRAY_SIZE(bad_variables); i++)
 			is_bad = is_bad || str_starts(*e, bad_variables[i]);
-		if (!is_bad)
+		if (str_starts(*e, "PATH="))
+			add_path(env, *e + strlen("PATH="));
+		else if (!is_bad)
 			strv_add(env, *e);
 	}
 	if (!getenv("TEST_JOBS")) /* of configure's kernel checks */
@@ -394,23 +419,31 @@ static int run_target(const char *dir, const char *home, const char *target, str
 /* What was built, as git says it: the tree's own zfs_gitrev.h is not made by `make -C module`. */
 static int save_describe(const char *tree, const char *home, struct error *err)
 {
-	_cleanup_free_ char *path = fs_join(home, "describe"), *text = openzfs_git_describe(tree);
+	_cleanup_free_ char *path = fs_join(home, "describe"), *text = openzfs_git_describe(tree, NULL);
 
 	if (!text)
 		text = openzfs_meta_version(tree);
 	return fs_write_atomic(path, text ? text : "unknown", strlen(text ? text : "unknown"), 0644, false, err);
 }
 
-char *openzfs_git_describe(const char *tree)
+char *openzfs_git_describe(const char *tree, char **ret_why)
 {
 	const char *argv[] = { "git", "-C", tree, "describe", "--always", "--long", "--dirty", NULL };
 	_cleanup_free_ char *git = fs_join(tree, ".git");
 	_cleanup_str_ struct str out = STR_INIT;
-	struct error ignored = ERROR_INIT;
+	struct error err = ERROR_INIT;
 
-	if (!fs_exists(git) || proc_run(argv, &out, &ignored) < 0)
+	if (!fs_exists(git))
 		return NULL;
-	return mem_strndup(str_cstr(&out), strcspn(str_cstr(&out), "\n"));
+	if (proc_run(argv, &out, &err) == 0)
+		return mem_strndup(str_cstr(&out), strcspn(str_cstr(&out), "\n"));
+	if (ret_why && strstr(err.text, "dubious ownership"))
+		*ret_why = mem_printf("git does not read a repository of another user: "
+				      "git config --global --add safe.directory %s",
+				      tree);
+	else if (ret_why)
+		*ret_why = mem_strdup(err.text);
+	return NULL;
 }
 
 int openzfs_make_targets(const struct paths *paths, const char *tree, const struct kernel *kernel, char *const *targets,

@@ -41,6 +41,7 @@ struct openzfs_status {
 	enum openzfs_origin origin;
 	char *describe;	    /* of the build */
 	char *commit;	    /* `git describe --always --long --dirty` of the tree now; NULL: no git */
+	char *commit_why;   /* why git does not say; NULL: it does, or there is none */
 	char *version;	    /* of META */
 	char *licence;	    /* of zfs.ko */
 	struct strv args;   /* configured with */

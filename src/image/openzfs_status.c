@@ -15,6 +15,7 @@ void openzfs_status_clear(struct openzfs_status *s)
 	free(s->build_dir);
 	free(s->describe);
 	free(s->commit);
+	free(s->commit_why);
 	free(s->version);
 	free(s->licence);
 	strv_clear(&s->args);
@@ -81,7 +82,7 @@ int openzfs_status(const struct paths *paths, const struct openzfs_request *requ
 	struct error why = ERROR_INIT;
 
 	if (request->workspace_root) {
-		s.commit = openzfs_git_describe(request->workspace_root);
+		s.commit = openzfs_git_describe(request->workspace_root, &s.commit_why);
 		s.version = openzfs_meta_version(request->workspace_root);
 	}
 	if (openzfs_find_build(paths, request, kernel, &b, &why) < 0) {

@@ -121,6 +121,8 @@ status "make modules" 0 quiz openzfs make -k 6.1.0-toy modules
 like "staged again" "$err_out" "*: staged*"
 is "only what changed" "$(stat -c %i "$extra/spl.ko")" "$before"
 like "dirty" "$(quiz openzfs status -k 6.1.0-toy)" "*-dirty*"
+status "in another user's repository" 0 env GIT_TEST_ASSUME_DIFFERENT_OWNER=1 quiz openzfs status -k 6.1.0-toy
+like "why there is no commit" "$out" "*git config --global --add safe.directory $scratch/tree*"
 status "JSON" 0 quiz openzfs status -k 6.1.0-toy --json
 holds "is JSON" sh -c 'echo "$1" | python3 -m json.tool' sh "$out"
 
