@@ -197,9 +197,11 @@ static void set_missing(const struct root_list *list, const char *arch, const ch
 	_cleanup_str_ struct str text = STR_INIT;
 
 	if (nearest) {
+		const struct root_set *set = root_set_find(nearest->set);
+
 		add_lacking(&text, nearest, packages);
 		error_set(err, ERROR_MISSING, "cannot use root '%s': it lacks %s", nearest->id, str_cstr(&text));
-		hint_build(arch, nearest->set, packages, err);
+		hint_build(arch, set && set->is_bare ? NULL : nearest->set, packages, err);
 		return;
 	}
 	store_add_ids(&root_store, list->v, list->n, arch, &text);

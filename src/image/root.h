@@ -25,9 +25,10 @@ struct root_set {
 	const char *summary;  /* for `quiz help` and tables */
 	const char *based_on; /* set whose packages it has too, or NULL */
 	const char *packages; /* space separated */
+	bool is_bare;	      /* packages are unpacked and no script of theirs is run; what is added to it is not set up either */
 };
 
-/* The sets, poorest first; the order is also that in which defaults are chosen. */
+/* The sets, in the order in which defaults are chosen: poorest first, but a bare one last. */
 const struct root_set *root_sets(size_t *ret_n);
 const struct root_set *root_set_find(const char *name); /* NULL when unknown */
 

@@ -195,11 +195,30 @@ static void add_hook(struct strv *argv, const char *kind, const char *before, co
 	strv_addf(argv, "--%s-hook=%s", kind, str_cstr(&hook));
 }
 
+/* No script of a package was run: links to busybox, an account, and the list of packages that dpkg would have written. */
+static void add_bare_hooks(struct strv *argv)
+{
+	static const char *const hooks[] = {
+		"mkdir -p \"$1\"/bin \"$1\"/sbin \"$1\"/usr/bin \"$1\"/usr/sbin && chroot \"$1\" /bin/busybox --install -s",
+		"printf 'root:x:0:0:root:/root:/bin/sh\\nnobody:x:65534:65534:nobody:/:/bin/false\\n' >\"$1\"/etc/passwd",
+		"printf 'root:x:0:\\ntty:x:5:\\nnogroup:x:65534:\\n' >\"$1\"/etc/group",
+		"mkdir -p \"$1\"/var/lib/dpkg && for deb in \"$1\"/var/cache/apt/archives/*.deb; do "
+		"dpkg-deb --field \"$deb\" && printf 'Status: install ok installed\\n\\n'; done >\"$1\"/var/lib/dpkg/status",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(hooks); i++)
+		add_hook(argv, "extract", hooks[i], NULL, "");
+}
+
 static void add_hooks(struct strv *argv, const struct build *b)
 {
 	/* Without it the essential packages bring usrmerge, and with it 50 MB of Perl. */
 	if (fs_is_dir(MERGED_USR_HOOKS) && !str_eq(b->suite, "bullseye"))
 		strv_add(argv, "--hook-dir=" MERGED_USR_HOOKS);
+	if (b->set->is_bare) {
+		add_bare_hooks(argv);
+		return;
+	}
 	/* Packages in, packages out: copies, as the namespace's root may not write to the user's folder. */
 	add_hook(argv, "setup", "mkdir -p \"$1\"/var/cache/apt/archives", NULL, "");
 	add_hook(argv, "setup", "sync-in ", b->deb_dir, " /var/cache/apt/archives");
@@ -213,7 +232,6 @@ static void add_hooks(struct strv *argv, const struct build *b)
 static void make_command(struct strv *argv, const struct build *b, const char *tar, bool in_namespace)
 {
 	static const char *const fixed[] = {
-		"--variant=minbase",
 		"--format=tar",
 		"--verbose",
 		"--skip=essential/unlink", /* downloaded packages are kept until they are copied out */
@@ -231,6 +249,7 @@ static void make_command(struct strv *argv, const struct build *b, const char *t
 
 	strv_add(argv, "mmdebstrap");
 	strv_addf(argv, "--mode=%s", geteuid() == 0 || in_namespace ? "root" : "unshare");
+	strv_addf(argv, "--variant=%s", b->set->is_bare ? "extract" : "minbase");
 	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
 		strv_add(argv, fixed[i]);
 	strv_addf(argv, "--architectures=%s", b->arch->debian);

@@ -38,6 +38,12 @@ static const struct root_set sets[] = {
 		.packages = "blktrace btrfs-progs fio gdb iputils-ping jq lsof python3 socat strace sudo sysstat trace-cmd "
 			    "xfsprogs xxd",
 	},
+	{
+		.name = "tiny",
+		.summary = "busybox and nothing else: seconds to make, for any architecture",
+		.packages = "busybox-static",
+		.is_bare = true,
+	},
 };
 
 const struct root_set *root_sets(size_t *ret_n)

@@ -128,7 +128,7 @@ hint: TMPDIR=*"
 	like "in apt's words, with the log" "$err_out" "*E: Unable to locate package nosuch
 hint: the whole story is in $XDG_STATE_HOME/quiz/logs/root-debian-broken-minimal.log"
 	status "an unknown set" 125 $build --suite rattle --set huge
-	like "known ones are named" "$err_out" "*hint: known are minimal, zfs, zts, debug*"
+	like "known ones are named" "$err_out" "*hint: known are minimal, zfs, zts, debug, tiny*"
 	status "a package name that is an option" 125 $build --suite rattle --package -y
 }
 is "nothing half-made is left by builds" "$(find "$store" -maxdepth 1 -name '.tmp-*'; ls "$TMPDIR")" ""

@@ -39,7 +39,7 @@ static void words_clear(struct words *w)
 	  "no progress and no result" }
 
 static const struct option_row build_rows[] = {
-	TEXT_ROW(set, 0, "SET", NULL, "package set: minimal, zfs, zts or debug [minimal]"),
+	TEXT_ROW(set, 0, "SET", NULL, "package set: minimal, zfs, zts, debug or tiny [minimal]"),
 	{ "package", 0, OPTION_REQUIRED, OPTION_LIST, offsetof(struct words, packages), option_set_list, NULL, "NAME", NULL,
 	  NULL, NULL, "one more package; may be given several times" },
 	TEXT_ROW(suite, 0, "SUITE", NULL, "release of the distribution [the host's, or the first that has ARCH]"),
