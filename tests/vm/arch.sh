@@ -6,6 +6,13 @@ name=$1
 why=$(quiz -a "$name" --dry-run true 2>&1) ||
 	skip_all "no $name machine can be started: $(echo "$why" | tr '\n' ' ')"
 cd "$scratch" || exit 1
+mkdir tmux
+TMUX_TMPDIR=$scratch/tmux
+export TMUX_TMPDIR
+tap_at_exit=end_tmux
+end_tmux() {
+	tmux kill-server 2>/dev/null
+}
 
 status "the first run" 0 quiz -a "$name" uname -m
 is "its architecture" "$out" "$name"
@@ -20,6 +27,43 @@ holds "pipes, there and back" cmp blob copy
 status "two streams and a status" 7 quiz -a "$name" sh -c 'echo out; echo err >&2; exit 7'
 is "both" "$out/$err_out" "out/err"
 status "ended by a signal" 137 quiz -a "$name" sh -c 'kill -9 $$'
+
+quiz -a "$name" sh -c 'trap "echo got it; exit 9" TERM; echo ready; while :; do sleep 0.1; done' >out 2>&1 &
+pid=$!
+wait_for 60 grep -q ready out
+kill -TERM "$pid"
+wait "$pid"
+is "a signal to quiz reaches the program, whose status it is" "$?" 9
+holds "and the program knew which" grep -qx 'got it' out
+
+sees() { # NAME TEXT
+	if wait_for 60 on_screen "$2"; then
+		ok "$1"
+	else
+		not_ok "$1" "$(tmux capture-pane -p)"
+	fi
+}
+on_screen() {
+	tmux capture-pane -p | grep -q -- "$1"
+}
+if command -v tmux >/dev/null; then
+	tmux -f /dev/null new-session -d -x 91 -y 23 "quiz -a $name sh; echo status \$?; sleep 100"
+	tmux send-keys 'stty size; echo size-$((1 + 1))' Enter
+	sees "a shell in a terminal" 'size-2'
+	sees "has its size" '23 91$'
+	tmux resize-window -x 77 -y 21
+	tmux send-keys 'while [ "$(stty size)" != "21 77" ]; do sleep 0.1; done; echo new-$((1 + 2))' Enter
+	sees "which follows it" 'new-3'
+	tmux send-keys 'echo wait-$((1 + 3)); sleep 1000' Enter
+	sees "a program in the foreground" 'wait-4'
+	tmux send-keys C-c
+	tmux send-keys 'echo after-$((1 + 4)); exit 5' Enter
+	sees "Ctrl-C ends only that" 'after-5'
+	sees "the status is the shell's" 'status 5'
+else
+	skip "terminals" "tmux is not installed"
+fi
+
 status "/shared comes back" 0 quiz -a "$name" sh -c 'echo kept >/shared/file'
 id=$(quiz runs list | awk 'NR == 1 { print $1 }')
 is "in the record" "$(cat "$XDG_STATE_HOME/quiz/runs/$id/artifacts/file")" "kept"
