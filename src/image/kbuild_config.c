@@ -33,6 +33,7 @@ static int add_fragments(struct kbuild *b, const struct kernel_version *version,
 	bool has_default = true;
 
 	fragment_dirs(b, &dirs);
+	b->kconfig.arch = b->arch->name;
 	if (kconfig_add_fragment(&b->kconfig, &dirs, "base", version, err) < 0 ||
 	    kconfig_add_fragment(&b->kconfig, &dirs, arch, version, err) < 0)
 		return -1;
@@ -152,6 +153,8 @@ static int check(struct kbuild *b, struct error *err)
 	    kconfig_check(&b->kconfig, str_cstr(&text), b->source.dir, &c, err) < 0)
 		return -1;
 	b->n_total = (unsigned)(c.n_builtin + c.n_module);
+	b->result->n_builtin = (unsigned)c.n_builtin;
+	b->result->n_module = (unsigned)c.n_module;
 	kconfig_check_report(&c, &b->kconfig, &report);
 	b->result->report = str_take(&report);
 	return kconfig_check_required(&c, err);

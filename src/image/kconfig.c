@@ -153,16 +153,26 @@ static int compare_minor(const struct kernel_version *a, const struct kernel_ver
 	return 0;
 }
 
+/* "since 5.13 until 6.9 on x86_64 aarch64", any part of it. */
 static int read_condition(struct reader *r, const struct strv *words, struct error *err)
 {
 	r->is_active = true;
 	for (size_t i = 0; i < words->n; i += 2) {
-		bool since = str_eq(words->v[i], "since");
+		bool since = str_eq(words->v[i], "since"), on = str_eq(words->v[i], "on");
 		struct kernel_version v;
 
+		if ((on || str_eq(words->v[i], "off")) && i + 1 < words->n) {
+			const struct strv archs = { .v = words->v + i + 1, .n = words->n - i - 1 };
+
+			if ((r->k->arch && strv_has(&archs, r->k->arch)) != on)
+				r->is_active = false;
+			return 0;
+		}
 		if ((!since && !str_eq(words->v[i], "until")) || i + 1 >= words->n)
-			return error_set(err, ERROR_USAGE, "%s:%u: expected 'since VERSION' or 'until VERSION'",
-					 r->name, r->line);
+			return error_set(
+			    err, ERROR_USAGE,
+			    "%s:%u: expected 'since VERSION', 'until VERSION', 'on ARCH...' or 'off ARCH...'", r->name,
+			    r->line);
 		if (kernel_version_parse(words->v[i + 1], &v, err) < 0)
 			return error_wrap(err, "%s:%u", r->name, r->line);
 		/* A tree without a number of its own (master, next) is newer than all of them. */
@@ -191,10 +201,11 @@ static int read_directive(struct reader *r, const char *text, struct error *err)
 		r->is_active = true;
 		return 0;
 	}
-	if (str_eq(words.v[0], "since") || str_eq(words.v[0], "until"))
+	if (str_eq(words.v[0], "since") || str_eq(words.v[0], "until") || str_eq(words.v[0], "on") ||
+	    str_eq(words.v[0], "off"))
 		return read_condition(r, &words, err);
 	if (str_eq(words.v[0], "with")) {
-		for (size_t i = 1; i < words.n; i++)
+		for (size_t i = 1; i < words.n && r->is_active; i++)
 			if (add_named(r->k, r->dirs, words.v[i], r->version, r->depth + 1, err) < 0)
 				return error_wrap(err, "%s:%u", r->name, r->line);
 		return 0;
@@ -336,10 +347,22 @@ int kconfig_add_file(struct kconfig *k, const struct strv *dirs, const char *pat
 	return add_text(k, dirs, path, str_cstr(&text), text.len, true, version, 0, err);
 }
 
+static int by_symbol(const void *a, const void *b)
+{
+	const struct kconfig_request *const *x = a, *const *y = b;
+
+	return strcmp((*x)->symbol, (*y)->symbol);
+}
+
 void kconfig_write(const struct kconfig *k, struct str *out)
 {
+	_cleanup_free_ const struct kconfig_request **sorted = mem_alloc((k->n_requests + 1) * sizeof(*sorted));
+
+	for (size_t i = 0; i < k->n_requests; i++)
+		sorted[i] = &k->requests[i];
+	qsort(sorted, k->n_requests, sizeof(*sorted), by_symbol);
 	for (size_t i = 0; i < k->n_requests; i++) {
-		const struct kconfig_request *r = &k->requests[i];
+		const struct kconfig_request *r = sorted[i];
 
 		if (str_eq(r->value, "n"))
 			str_addf(out, "# CONFIG_%s is not set\n", r->symbol);

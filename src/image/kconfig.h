@@ -13,8 +13,10 @@
  *	#: required		a symbol from here on that does not take fails the build
  *	#: wanted		... is reported
  *	#: since 5.13		only for that version and newer
- *	#: until 6.9		only for versions before it (both may stand on one line)
- *	#: always		for all versions again
+ *	#: until 6.9		only for versions before it (they may stand on one line)
+ *	#: on x86_64 aarch64	only for these architectures (last on its line)
+ *	#: off s390x		not for these (the same)
+ *	#: always		for all versions and architectures again
  *
  * A set of requests is collected (later ones win), written as one file that
  * `make allnoconfig` takes by KCONFIG_ALLCONFIG (tinyconfig works the same
@@ -46,6 +48,7 @@ struct kconfig_conflict {
 };
 
 struct kconfig {
+	const char *arch;	      /* borrowed; as in struct arch, what "on" and "off" are compared with; set it first. NULL: of none */
 	struct kconfig_request *requests; /* one for each symbol */
 	size_t n_requests;
 	struct kconfig_conflict *conflicts;
@@ -77,7 +80,7 @@ int kconfig_add_text(struct kconfig *k, const struct strv *dirs, const char *nam
 int kconfig_add_symbol(struct kconfig *k, const char *symbol, const char *value, const char *origin,
 		       bool is_required, struct error *err);
 
-/* The file for KCONFIG_ALLCONFIG. */
+/* The file for KCONFIG_ALLCONFIG, sorted by symbol: the same requests make the same text. */
 void kconfig_write(const struct kconfig *k, struct str *out);
 
 /* What a request came to. */

@@ -262,11 +262,27 @@ static int publish(struct kbuild *b, struct kernel *old, struct error *err)
 	return 0;
 }
 
+/* Configures, in a build folder that goes away again unless it was there before. */
+static int try_configuration(struct kbuild *b, struct error *err)
+{
+	_cleanup_free_ char *obj = mem_printf("%s/build/%s-%s", b->paths->cache, b->id, b->key);
+	bool was_there = fs_exists(obj);
+	int rc = prepare(b, err) < 0 ? -1 : kbuild_configure(b, err);
+
+	if (!was_there)
+		fs_remove_tree(obj, NULL, NULL);
+	b->result->kernel.id = mem_strdup(b->id);
+	return rc;
+}
+
 static int build_it(struct kbuild *b, struct error *err)
 {
 	struct kernel old = { 0 };
-	int rc = look_in_store(b, &b->result->kernel, &old, err);
+	int rc;
 
+	if (b->req->is_dry)
+		return try_configuration(b, err);
+	rc = look_in_store(b, &b->result->kernel, &old, err);
 	if (rc == 1) {
 		b->result->was_there = true;
 		return 0;

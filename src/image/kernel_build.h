@@ -35,6 +35,7 @@ struct kernel_build_request {
 	struct strv settings;	/* "KASAN=y": --enable, --disable, --module */
 	unsigned jobs;		/* 0: one for each CPU */
 	bool use_llvm;
+	bool is_dry;		/* only configure: result.kernel has an id, report and numbers of symbols are filled */
 	bool keep_objects;	/* keep the build folder after success too (always kept for folders) */
 };
 
@@ -45,6 +46,7 @@ struct kernel_build_result {
 	unsigned n_objects;	/* compiled or taken from the compiler's cache */
 	bool has_ccache;
 	unsigned n_hits, n_misses;
+	unsigned n_builtin, n_module; /* symbols */
 	char *report;		/* owned; what became of the configuration, lines; "" when all was taken */
 };
 

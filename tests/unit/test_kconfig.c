@@ -81,7 +81,7 @@ static void test_merge(void **state)
 	assert_int_equal(kconfig_add_symbol(&k, "CONFIG_NAME", "\"a b\"", "--set", true, &err), 0);
 	kconfig_write(&k, &out);
 	assert_string_equal(str_cstr(&out),
-			    "CONFIG_NET=y\n# CONFIG_BIG is not set\nCONFIG_SHIFT=20\nCONFIG_NAME=\"a b\"\n");
+			    "# CONFIG_BIG is not set\nCONFIG_NAME=\"a b\"\nCONFIG_NET=y\nCONFIG_SHIFT=20\n");
 }
 
 static void test_users_word_is_last(void **state)
@@ -142,6 +142,36 @@ static void test_versions(void **state)
 	}
 }
 
+static void test_architectures(void **state)
+{
+	static const char text[] =
+	    "#: on x86_64\n#: with extra\nCONFIG_PC=y\n#: since 5.13 on x86_64, s390x\nCONFIG_NEW=y\n"
+	    "#: off x86_64 riscv64\nCONFIG_CCW=y\n#: always\nCONFIG_ALL=y\n";
+	static const struct {
+		const char *arch, *version;
+		bool has_pc, has_new, has_ccw;
+	} rows[] = {
+		{ "x86_64", "6.1", true, true, false },	   { "x86_64", "5.10", true, false, false },
+		{ "s390x", "6.1", false, true, true },	   { "s390x", "5.10", false, false, true },
+		{ "riscv64", "6.1", false, false, false }, { NULL, "6.1", false, false, true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_kconfig_ struct kconfig k = { .arch = rows[i].arch };
+		struct kernel_version v = version(rows[i].version);
+		struct error err = ERROR_INIT;
+
+		if (kconfig_add_text(&k, &dirs, "t", text, strlen(text), false, &v, &err) < 0)
+			fail_msg("%s: %s", rows[i].arch, err.text);
+		if ((value_of(&k, "PC") != NULL) != rows[i].has_pc ||
+		    (value_of(&k, "SHIFT") != NULL) != rows[i].has_pc ||
+		    (value_of(&k, "NEW") != NULL) != rows[i].has_new ||
+		    (value_of(&k, "CCW") != NULL) != rows[i].has_ccw || !value_of(&k, "ALL"))
+			fail_msg("%s %s: pc %d new %d ccw %d", rows[i].arch ? rows[i].arch : "none", rows[i].version,
+				 value_of(&k, "PC") != NULL, value_of(&k, "NEW") != NULL, value_of(&k, "CCW") != NULL);
+	}
+}
+
 static void test_bad_text(void **state)
 {
 	static const struct {
@@ -155,6 +185,7 @@ static void test_bad_text(void **state)
 		{ "#: requird\n", "t:1: '#: requird' is not known" },
 		{ "#: since\n", "t:1: expected 'since VERSION'" },
 		{ "#: since pizza\n", "t:1" },
+		{ "#: on\n", "t:1: expected 'since VERSION', 'until VERSION', 'on ARCH...'" },
 		{ "#: with nothing-like-it\n", "t:1: cannot find kernel configuration fragment" },
 		{ "#: with ../etc/passwd\n", "t:1: '../etc/passwd' is not the name" },
 	};
@@ -247,9 +278,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_merge),		cmocka_unit_test(test_users_word_is_last),
 		cmocka_unit_test(test_required_stays),	cmocka_unit_test(test_versions),
-		cmocka_unit_test(test_bad_text),	cmocka_unit_test(test_with_each_other),
-		cmocka_unit_test(test_without_default), cmocka_unit_test(test_check),
-		cmocka_unit_test(test_value),
+		cmocka_unit_test(test_architectures),	cmocka_unit_test(test_bad_text),
+		cmocka_unit_test(test_with_each_other), cmocka_unit_test(test_without_default),
+		cmocka_unit_test(test_check),		cmocka_unit_test(test_value),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -17,7 +17,7 @@ struct options {
 	char *tree, *git, *name, *arch; /* owned */
 	struct strv flavours, configs, enable, disable, module;
 	uint32_t jobs;
-	bool use_llvm, keep, is_quiet, list_flavours;
+	bool use_llvm, keep, is_quiet, list_flavours, is_dry;
 };
 
 #define FIELD(f) offsetof(struct options, f)
@@ -45,6 +45,8 @@ const struct option_row kernel_build_options[KERNEL_BUILD_N_OPTIONS] = {
 	{ "arch", 'a', OPTION_REQUIRED, 0, FIELD(arch), option_set_text, .metavar = "ARCH",
 	  .help = "build for another architecture, with its cross compiler" },
 	{ "keep", 0, OPTION_FLAG, 0, FIELD(keep), option_set_flag, .help = "keep the build folder" },
+	{ "dry-run", 0, OPTION_FLAG, 0, FIELD(is_dry), option_set_flag,
+	  .help = "only configure, and say which symbols did not take" },
 	{ "flavours", 0, OPTION_FLAG, 0, FIELD(list_flavours), option_set_flag,
 	  .help = "list the fragments that there are, and what they are for" },
 	{ "quiet", 'q', OPTION_FLAG, 0, FIELD(is_quiet), option_set_flag, .help = "no progress" },
@@ -140,6 +142,11 @@ static void print_result(const struct kernel_build_result *r)
 	fprintf(stderr, "\n");
 }
 
+static void print_dry(const struct kernel_build_result *r)
+{
+	printf("%s%s: %u symbols built in, %u as modules\n", r->report, r->kernel.id, r->n_builtin, r->n_module);
+}
+
 static int build(const struct paths *p, const struct options *o, struct kernel_build_request *req, struct error *err)
 {
 	struct kernel_build_result result = { 0 };
@@ -150,6 +157,11 @@ static int build(const struct paths *p, const struct options *o, struct kernel_b
 	helper_progress_end();
 	if (rc < 0)
 		return -1;
+	if (req->is_dry) {
+		print_dry(&result);
+		kernel_build_result_clear(&result);
+		return 0;
+	}
 	if (result.was_there)
 		fprintf(stderr, "%s: there already, made from the same source and configuration\n", result.kernel.id);
 	else if (!o->is_quiet)
@@ -188,6 +200,7 @@ int kernel_build_main(int argc, char **argv, struct error *err)
 	req.jobs = o.jobs;
 	req.use_llvm = o.use_llvm;
 	req.keep_objects = o.keep;
+	req.is_dry = o.is_dry;
 	if (choose_source(&o, &words, &req, err) == 0)
 		rc = build(&paths, &o, &req, err);
 	strv_clear(&req.flavours);
