@@ -32,7 +32,7 @@ struct qloop_config {
 	uint64_t reserved[8];
 };
 
-/* linux/fs.h; BLKFLSBUF is in sys/mount.h of every libc */
+/* linux/fs.h; BLKFLSBUF is in <sys/mount.h> of every libc */
 #ifndef BLKGETSIZE64
 #define BLKGETSIZE64 _IOR(0x12, 114, size_t)
 #endif

@@ -16,7 +16,7 @@
  * The folder of one kernel holds
  *
  *	build/		the VPATH build, its unstripped modules are what symbols are read from
- *	source/		links to the tree, where one can not build from the tree itself (see openzfs_source.h)
+ *	source/		links to the tree, where one can not build from the tree itself (openzfs_source.c)
  *	config.cache	answers of configure for exactly this kernel
  *	configured	what was configured: kernel key and arguments; another key makes the build stale
  *	describe	`git describe` of the tree when `quiz openzfs make` last ended well

@@ -5,7 +5,7 @@
  * Roots in the store (image/store.h): <data>/roots/<id>/ as described in
  * spec/root.h. This is the light side, part of the run path: it reads
  * manifests and picks the root that a name means. What makes roots is
- * root_build.h and root_add.h, in the helper.
+ * root_build.h, in the helper.
  */
 
 #include <stdbool.h>

@@ -28,5 +28,5 @@ void console_kmsg(struct console *c, uint64_t seq, unsigned level, uint64_t time
 void console_flush(struct console *c);
 /* Another kernel starts: its records are numbered from 0 again. */
 void console_restart(struct console *c);
-/* Called with each line as it is written to the log (for -v, `quiz logs -f`). */
+/* Called with each line as it is written to the log (for -vv, `quiz logs -f`). */
 void console_watch(struct console *c, void (*line)(void *ctx, const char *text, size_t n), void *ctx);

@@ -62,6 +62,12 @@ static void on_log_line(void *ctx, const char *text, size_t n)
 
 	if (s->server)
 		server_console_line(s->server, text, n);
+	if (s->opt.spec->verbosity >= 2) {
+		_cleanup_str_ struct str line = STR_INIT;
+
+		str_add_safe(&line, text, n && text[n - 1] == '\n' ? n - 1 : n, false);
+		s->opt.note(str_cstr(&line));
+	}
 }
 
 static int set_up(struct supervisor *s, struct error *err)

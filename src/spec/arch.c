@@ -27,7 +27,8 @@ static const struct arch table[] = {
 		/*
 		 * No AVX: ZFS measures each implementation of its checksums and of raidz at
 		 * module load, and emulated AVX is the slowest: 0.5 to 0.8 s of CPU for
-		 * loading it instead of 1.1 to 1.3. --cpu max has it back.
+		 * loading it instead of 1.1 to 1.3. Whoever wants it gives QEMU another -cpu
+		 * (--qemu-arg).
 		 */
 		.cpu_tcg = "max,-avx,-avx2",
 		.cpu_kvm = "host",

@@ -66,6 +66,11 @@ status "a panic" 122 quiz --cold true
 like "is told with its title" "$err_out" "*sysrq triggered crash*"
 script 'on true kmsg 2 BUG: kernel NULL pointer dereference, address: 0000000000000000' 'on true exit 0'
 status "an oops of a program that succeeds" 122 quiz --cold true
+script 'on true kmsg 6 virtio: seven devices\x1b[31m'
+status "-v is not for kernel messages" 0 quiz --cold -v true
+is "so there are none" "$(printf "%s" "$err_out" | grep -c "seven devices")" 0
+status "-vv is" 0 quiz --cold -vv true
+like "there they are, safe for a terminal" "$err_out" '*quiz: *virtio: seven devices\\x1b*'
 script 'at HELLO hang'
 status "a machine that does not boot" 123 quiz --cold --boot-timeout 1 true
 well_behaved
