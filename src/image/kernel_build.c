@@ -112,7 +112,7 @@ static int prepare(struct kbuild *b, struct error *err)
 
 static int compile(struct kbuild *b, struct error *err)
 {
-	const char *targets[4];
+	const char *targets[5];
 	_cleanup_free_ char *log = fs_join(b->obj, "ccache.log");
 	_cleanup_str_ struct str config = STR_INIT;
 	_cleanup_free_ char *config_path = fs_join(b->obj, ".config");
@@ -127,6 +127,8 @@ static int compile(struct kbuild *b, struct error *err)
 		targets[n++] = b->arch->image;
 	if (kernel_config_value(str_cstr(&config), "MODULES") == TRI_YES)
 		targets[n++] = "modules";
+	if (kernel_config_value(str_cstr(&config), "GDB_SCRIPTS") == TRI_YES)
+		targets[n++] = "scripts_gdb";
 	targets[n] = NULL;
 	return kbuild_make(b, "compiling", targets, err);
 }

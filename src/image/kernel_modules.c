@@ -50,6 +50,8 @@ static const struct purpose {
 	 * modprobe for each of the two, which is more than half of the code that a clone executes.
 	 */
 	{ "shares", NULL, false, { "9p", "9pnet_virtio" } },
+	/* It tells the VMM where the kernel's own description is: without, no debugger makes sense of a vmcore. */
+	{ "vmcores", NULL, false, { "qemu_fw_cfg" } },
 };
 
 /* ---- making the tree plain ---- */

@@ -329,7 +329,8 @@ int vmm_start(const struct machine *m, const struct vmm_caps *caps, const struct
 	for (int i = 0; i < VMM_N_PORTS; i++)
 		v->ports[i] = -1;
 	v->version = caps->version;
-	if (m->has_gdb)
+	v->has_gdb = m->has_gdb;
+	if (opt->run_dir)
 		v->gdb_socket = fs_join(opt->run_dir, QEMU_GDB_SOCKET);
 	if (start_process(v, m, &argv, opt, &qmp_fd, err) < 0) {
 		vmm_free(v);
@@ -368,9 +369,10 @@ void vmm_free(struct vmm *v)
 	close_fd(&v->dump_fd);
 	for (int i = 0; i < VMM_N_PORTS; i++)
 		close_fd(&v->ports[i]);
-	if (v->gdb_socket)
+	if (v->has_gdb)
 		unlink(v->gdb_socket);
 	free(v->gdb_socket);
+	free(v->dump_path);
 	str_clear(&v->last_words);
 	free(v);
 }
@@ -387,7 +389,7 @@ int vmm_port_fd(const struct vmm *v, enum vmm_port port)
 
 const char *vmm_gdb_socket(const struct vmm *v)
 {
-	return v->gdb_socket;
+	return v->has_gdb ? v->gdb_socket : NULL;
 }
 
 uint64_t vmm_cpu_ms(const struct vmm *v)

@@ -23,7 +23,8 @@ struct vmm {
 	int ports[VMM_N_PORTS];
 	int stderr_fd;
 	struct str last_words;
-	char *gdb_socket; /* owned */
+	char *gdb_socket; /* owned; where the stub listens or would; NULL: no folder for it */
+	bool has_gdb;	  /* it listens */
 	uint32_t version;
 	uint64_t kill_timer;
 	bool has_io_error; /* told once: a failing disk fails often */
@@ -37,6 +38,7 @@ struct vmm {
 	vmm_done_fn *dump_done;
 	void *dump_ctx;
 	int dump_fd;
+	char *dump_path; /* owned */
 };
 
 /* Ends the migration under way, if there is one, with its callback. err: NULL on success. */

@@ -5,17 +5,22 @@
  *
  *	save: capabilities -> getfd (state) -> migrate fd:     -> MIGRATION completed
  *	load: capabilities -> getfd (state) -> migrate-incoming -> MIGRATION completed
- *	dump: getfd (core) -> dump-guest-memory kdump-zlib, else elf
+ *	dump: getfd (core) -> dump-guest-memory kdump-zlib, else elf -> in one piece (vmm/kdump.h)
  */
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "vmm/kdump.h"
 #include "vmm/qemu.h"
 
 /* From here on `fd:` of a plain file is deprecated and `file:` of a descriptor set is the way. */
 #define QEMU_HAS_FILE_FDSET 90100
+/* Before this, kdump formats come in the flattened form only. */
+#define QEMU_HAS_KDUMP_RAW 80200
 
 /* ---- One command, one callback ---- */
 
@@ -163,9 +168,30 @@ static void dump_end(struct vmm *v, const struct error *err)
 	vmm_done_fn *done = v->dump_done;
 
 	close_fd(&v->dump_fd);
+	free(v->dump_path);
+	v->dump_path = NULL;
 	v->dump_done = NULL;
 	if (done)
 		done(v->dump_ctx, err);
+}
+
+/* Beside it and then over it, so that nobody takes half a core for a whole one. */
+static int make_whole(struct vmm *v, struct error *err)
+{
+	_cleanup_free_ char *beside = mem_printf("%s.part", v->dump_path);
+	_cleanup_close_ int fd = open(beside, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int r;
+
+	if (fd < 0)
+		return error_sys(err, errno, "write vmcore '%s'", beside);
+	r = kdump_unflatten(v->dump_fd, fd, err);
+	if (r >= 0 && kdump_add_uname(r ? fd : v->dump_fd, err) < 0)
+		r = -1;
+	if (r > 0 && rename(beside, v->dump_path) < 0)
+		r = error_sys(err, errno, "write vmcore '%s'", v->dump_path);
+	if (r <= 0)
+		unlink(beside);
+	return r < 0 ? -1 : 0;
 }
 
 static void dump_finished(void *ctx, const json_t *result, const struct error *err)
@@ -193,10 +219,13 @@ static void send_dump(struct vmm *v, const char *format, qmp_reply_fn *done)
 static void dump_compressed(void *ctx, const json_t *result, const struct error *err)
 {
 	struct vmm *v = ctx;
+	struct error why = ERROR_INIT;
 
 	(void)result;
 	if (err && v->pid)
 		send_dump(v, "elf", dump_finished);
+	else if (!err && make_whole(v, &why) < 0)
+		dump_end(v, &why);
 	else
 		dump_end(v, err);
 }
@@ -216,7 +245,65 @@ void vmm_dump(struct vmm *v, const char *path, vmm_done_fn *done, void *ctx)
 		done(ctx, &err);
 		return;
 	}
+	v->dump_path = mem_strdup(path);
 	v->dump_done = done;
 	v->dump_ctx = ctx;
-	send_dump(v, "kdump-zlib", dump_compressed);
+	send_dump(v, v->version >= QEMU_HAS_KDUMP_RAW ? "kdump-raw-zlib" : "kdump-zlib", dump_compressed);
+}
+
+/* ---- The gdb stub ---- */
+
+struct gdb_order {
+	struct vmm *v;
+	bool on;
+	vmm_done_fn *done;
+	void *ctx;
+};
+
+/* The human monitor has no errors, only text. */
+static void gdb_answered(void *ctx, const json_t *result, const struct error *err)
+{
+	struct gdb_order o = *(struct gdb_order *)ctx;
+	const char *text = json_string_value(result);
+	struct error why = ERROR_INIT;
+
+	free(ctx);
+	if (!err && o.on && text && strstr(text, "Could not")) {
+		_cleanup_str_ struct str safe = STR_INIT;
+
+		str_add_safe(&safe, text, strcspn(text, "\r\n"), false);
+		error_set(&why, ERROR_CHILD, "QEMU says: %s", str_cstr(&safe));
+		err = &why;
+	}
+	if (!err)
+		o.v->has_gdb = o.on;
+	if (o.done)
+		o.done(o.ctx, err);
+}
+
+void vmm_gdb(struct vmm *v, bool on, vmm_done_fn *done, void *ctx)
+{
+	_cleanup_str_ struct str line = STR_INIT;
+	struct gdb_order *o;
+
+	if (on && !v->gdb_socket) {
+		struct error err = ERROR_INIT;
+
+		error_set(&err, ERROR_UNSUPPORTED, "this machine has no folder for a gdb stub's socket");
+		if (done)
+			done(ctx, &err);
+		return;
+	}
+	o = mem_alloc(sizeof(*o));
+	*o = (struct gdb_order){ v, on, done, ctx };
+	str_add(&line, "gdbserver ");
+	if (on) {
+		str_add(&line, "unix:");
+		for (const char *p = v->gdb_socket; *p; p++) /* a comma in a value is written twice */
+			str_addf(&line, *p == ',' ? ",,": "%c", *p);
+		str_add(&line, ",server=on,wait=off");
+	} else {
+		str_add(&line, "none");
+	}
+	qmp_command(v->qmp, "human-monitor-command", json_pack("{s:s}", "command-line", str_cstr(&line)), gdb_answered, o);
 }

@@ -483,6 +483,7 @@ int vmm_plan(const struct machine *m, const struct vmm_caps *caps, const struct 
 
 		arg(&argv, "-chardev", "socket,id=gdb,path=%s,server=on,wait=off", escaped);
 		arg(&argv, "-gdb", "chardev:gdb");
+		strv_add(&argv, "-S"); /* the debugger says when it goes */
 	}
 	add_boot(&argv, m);
 	strv_add_all(&argv, m->extra_args.v);

@@ -138,7 +138,7 @@ void vmm_free(struct vmm *v);
 pid_t vmm_pid(const struct vmm *v);
 /* Borrowed; stays open until vmm_free(). */
 int vmm_port_fd(const struct vmm *v, enum vmm_port port);
-/* Path of the gdb stub's socket, or NULL. Borrowed. */
+/* Path of the gdb stub's socket, or NULL when there is no stub (now). Borrowed. */
 const char *vmm_gdb_socket(const struct vmm *v);
 
 /* err is NULL on success. */
@@ -152,6 +152,12 @@ void vmm_save(struct vmm *v, int state_fd, vmm_done_fn *done, void *ctx);
 void vmm_load(struct vmm *v, int state_fd, vmm_done_fn *done, void *ctx);
 /* Writes a vmcore (kdump-compressed where the VMM can) to path; the machine is paused meanwhile. */
 void vmm_dump(struct vmm *v, const char *path, vmm_done_fn *done, void *ctx);
+/*
+ * Starts a gdb stub at a socket in run_dir, or ends it. A debugger that
+ * connects pauses the machine; one that goes without a word leaves it paused.
+ * The stub of a machine with has_gdb is there from the start and stays.
+ */
+void vmm_gdb(struct vmm *v, bool on, vmm_done_fn *done, void *ctx);
 /* Sends a sysrq key (machine with a way for it), else ERROR_UNSUPPORTED. */
 void vmm_nmi(struct vmm *v, vmm_done_fn *done, void *ctx);
 /* "running", "paused", "internal-error", ... in the VMM's words, to the callback's text. */

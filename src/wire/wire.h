@@ -192,7 +192,8 @@ const char *wire_stage_name(uint32_t stage);
 	M(66, CLIENT_VERDICT, client_verdict, G)                               \
 	M(67, CLIENT_DUMP, client_dump, H)                                     \
 	M(68, CLIENT_NOTE, client_note, G)                                     \
-	M(69, CLIENT_STATUS, client_status, H)
+	M(69, CLIENT_STATUS, client_status, H)                                 \
+	M(70, CLIENT_GDB, client_gdb, H)
 
 /* Agent's first words. agent: its build id, part of a template's key; features: reserved, 0. */
 #define WIRE_FIELDS_HELLO(F)                                                   \
@@ -265,10 +266,16 @@ const char *wire_stage_name(uint32_t stage);
 /* Ask for CLIENT_VERDICT when the machine ends (machine=1) or its first program (machine=0). */
 #define WIRE_FIELDS_CLIENT_WAIT(F) F(u8, machine)
 #define WIRE_FIELDS_CLIENT_VERDICT(F) F(u32, status) F(str, verdict) F(str, json)
-/* vmcore to a file of the supervisor's machine record; answered by CLIENT_NOTE. */
+/* vmcore to an absolute path of the host; answered by CLIENT_NOTE. */
 #define WIRE_FIELDS_CLIENT_DUMP(F) F(str, path)
 #define WIRE_FIELDS_CLIENT_NOTE(F) F(u32, errnum) F(str, text)
 #define WIRE_FIELDS_CLIENT_STATUS(F) F(u8, unused)
+/*
+ * A gdb stub for as long as this client is connected; answered by CLIENT_NOTE,
+ * whose text is the stub's socket. When the last such client goes, the stub
+ * goes with it and the machine runs on.
+ */
+#define WIRE_FIELDS_CLIENT_GDB(F) F(u8, unused)
 
 enum wire_type {
 #define M(n, NAME, name, dir) WIRE_##NAME = n,

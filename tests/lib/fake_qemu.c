@@ -353,6 +353,12 @@ static void do_command(struct fake *f, const json_t *msg)
 		ssize_t n = passed_fd >= 0 ? write(passed_fd, "KDUMP   fake\n", 13) : -1;
 		close_fd(&passed_fd);
 		say_return(f, id, n == 13 ? "{}" : "{\"bad\": 1}");
+	} else if (str_eq(name, "human-monitor-command")) {
+		const char *line = json_string_value(json_object_get(json_object_get(msg, "arguments"), "command-line"));
+		bool starts = line && str_starts(line, "gdbserver unix:");
+
+		say_return(f, id, starts && f->has_gdb ? "\"Could not open gdbserver on device\\r\\n\"" : "\"\"");
+		f->has_gdb = starts;
 	} else if (str_eq(name, "quit")) {
 		at(f, "quit");
 		say_return(f, id, "{}");

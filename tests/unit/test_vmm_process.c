@@ -126,7 +126,7 @@ static void script(struct life *l, const char *text)
 
 static void start(struct life *l)
 {
-	const struct vmm_options opt = { .empty_dir = l->dir };
+	const struct vmm_options opt = { .empty_dir = l->dir, .run_dir = l->dir };
 	const struct vmm_callbacks cb = { on_event, l };
 	struct error err = ERROR_INIT;
 
@@ -319,6 +319,25 @@ static void dumps_into_a_file(void **state)
 	assert_int_equal(l->n_failed, 1);
 }
 
+static void has_a_gdb_stub_on_demand(void **state)
+{
+	struct life *l = *state;
+
+	start(l);
+	assert_null(vmm_gdb_socket(l->vmm));
+	vmm_gdb(l->vmm, true, on_done, l);
+	run_done(l);
+	assert_int_equal(l->n_failed, 0);
+	assert_non_null(strstr(vmm_gdb_socket(l->vmm), l->dir));
+	vmm_gdb(l->vmm, true, on_done, l); /* QEMU's monitor refuses in words only */
+	run_done(l);
+	assert_int_equal(l->n_failed, 1);
+	vmm_gdb(l->vmm, false, on_done, l);
+	run_done(l);
+	assert_int_equal(l->n_failed, 1);
+	assert_null(vmm_gdb_socket(l->vmm));
+}
+
 static void a_short_slot_is_refused(void **state)
 {
 	struct life *l = *state;
@@ -397,7 +416,7 @@ int main(void)
 		LIFE(pauses_and_goes_on),	 LIFE(last_words_are_told),	LIFE(death_by_signal_is_told),
 		LIFE(events_have_their_kinds),	 LIFE(quit_kills_the_deaf),	LIFE(free_ends_the_process),
 		LIFE(saves_and_loads),		 LIFE(a_broken_state_is_refused), LIFE(death_while_saving_fails_once),
-		LIFE(dumps_into_a_file),	 LIFE(a_short_slot_is_refused),	LIFE(ports_lead_to_the_guest),
+		LIFE(dumps_into_a_file),	LIFE(has_a_gdb_stub_on_demand),	 LIFE(a_short_slot_is_refused),	LIFE(ports_lead_to_the_guest),
 		LIFE(the_probe_is_remembered),	 LIFE(a_probe_of_no_vmm_is_an_error), LIFE(kvm_memo_is_kept_and_forgotten),
 	};
 
