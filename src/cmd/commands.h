@@ -24,6 +24,8 @@ extern const struct command cmd_shell;
 extern const struct command cmd_attach;
 extern const struct command cmd_logs;
 extern const struct command cmd_cp;
+extern const struct command cmd_dump;
+extern const struct command cmd_gdb;
 extern const struct command cmd_stop;
 extern const struct command cmd_wait;
 extern const struct command cmd_template;

@@ -31,6 +31,8 @@ const struct command *const quiz_commands[] = {
 	&cmd_attach,
 	&cmd_cp,
 	&cmd_logs,
+	&cmd_dump,
+	&cmd_gdb,
 	&cmd_wait,
 	&cmd_stop,
 	/* what to boot */

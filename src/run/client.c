@@ -41,6 +41,8 @@ struct client {
 	enum client_end end;
 	struct error err;
 	const char *program; /* borrowed; for errors */
+	int fd;		     /* the channel's */
+	char *note;	     /* owned; text of the last CLIENT_NOTE */
 	const struct client_stream *stream; /* borrowed; NULL: our own descriptors */
 	bool input_ended;
 };
@@ -207,6 +209,8 @@ static void on_frame(void *ctx, const struct wire_frame *f)
 		if (c->waits_verdict)
 			ended(c, (int)verdict.status);
 	} else if (wire_get_client_note(f, &note) == WIRE_OK) {
+		free(c->note);
+		c->note = mem_strdup(note.text);
 		if (note.errnum)
 			error_set(&c->err, ERROR_GUEST, "%s", note.text);
 		ended(c, note.errnum ? 125 : 0);
@@ -254,6 +258,7 @@ static struct client *client_connect(const char *path, const char *id, const cha
 	c->id = mem_strdup(id);
 	c->room = WIRE_WINDOW;
 	cb.ctx = c;
+	c->fd = fd;
 	c->ch = channel_new(c->loop, fd, true, &cb);
 	channel_send(c->ch, 0, client_hello, .version = WIRE_VERSION, .pid = (uint32_t)getpid(), .purpose = purpose);
 	timer = loop_timer(c->loop, ANSWER_TIMEOUT_MS, on_timeout, c);
@@ -276,6 +281,7 @@ void client_free(struct client *c)
 	channel_free(c->ch);
 	json_decref(c->status);
 	free(c->id);
+	free(c->note);
 	loop_free(c->loop);
 	free(c);
 }
@@ -517,6 +523,20 @@ int client_dump(struct client *c, const char *path, struct error *err)
 	watch_signals(c);
 	channel_send(c->ch, 0, client_dump, .path = path);
 	return run_to_end(c, &status, err);
+}
+
+int client_gdb(struct client *c, char **ret_socket, struct error *err)
+{
+	int status, flags;
+
+	channel_send(c->ch, 0, client_gdb, .unused = 0);
+	if (run_to_end(c, &status, err) < 0)
+		return -1;
+	flags = fcntl(c->fd, F_GETFD);
+	if (flags < 0 || fcntl(c->fd, F_SETFD, flags & ~FD_CLOEXEC) < 0)
+		return error_sys(err, errno, "keep the connection to machine %s", c->id);
+	*ret_socket = mem_strdup(c->note);
+	return 0;
 }
 
 /* ---- streams ---- */

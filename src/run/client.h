@@ -55,6 +55,13 @@ int client_wait(struct client *c, int *ret_status, struct error *err);
 int client_dump(struct client *c, const char *path, struct error *err);
 
 /*
+ * A gdb stub in the machine, at the socket *ret_socket (the caller frees), for
+ * as long as this connection is open: it is inherited by a program that this
+ * process becomes by exec.
+ */
+int client_gdb(struct client *c, char **ret_socket, struct error *err);
+
+/*
  * A session whose streams are the caller's functions, for `quiz cp`: archives
  * (wire/files.h) made and unpacked in this process.
  */

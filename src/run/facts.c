@@ -379,8 +379,6 @@ static int refuse_unbuilt(const struct runspec *rs, struct error *err)
 	} unbuilt[] = {
 		{ rs->nets.n, "--net", "quiz -p net ..." },
 		{ rs->max_memory_bytes, "--max-memory", "quiz --memory SIZE ..." },
-		{ rs->dump, "--dump", "quiz --on-crash=keep ..." },
-		{ rs->on_crash == ON_CRASH_DUMP, "--on-crash=dump", "quiz --on-crash=keep ..." },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(unbuilt); i++)

@@ -67,6 +67,7 @@ void run_plan_clear(struct run_plan *p)
 	free(p->kernel_dir);
 	free(p->root_id);
 	strv_clear(&p->profiles);
+	strv_clear(&p->debug_modules);
 	*p = (struct run_plan){ 0 };
 }
 
@@ -248,6 +249,8 @@ static int plan_machine(struct run_plan *p, const struct run_facts *f, struct er
 	vmm_kernel_args(m, &f->caps, &append);
 	/* panic=0: quiz stops a panicked machine itself; loglevel=5: WARN and lockdep reach the console. */
 	str_add(&append, " rdinit=/init panic=0 loglevel=5 printk.time=1");
+	if (f->spec->gdb) /* else symbols are not where vmlinux says */
+		str_add(&append, " nokaslr");
 	if (f->spec->test_agent)
 		str_add(&append, " quiz.test=1");
 	for (size_t i = 0; i < f->profiles.append.n; i++)
@@ -625,6 +628,7 @@ int plan_make(struct run_facts *f, struct run_plan *p, struct error *err)
 		p->wants_power_off |= f->disks[i].spec->persist != NULL;
 	for (size_t i = 0; i < f->n_own_disks; i++)
 		p->wants_power_off |= f->own_disks[i].use == DISK_USE_WRITE;
+	strv_add_all(&p->debug_modules, f->zfs_unstripped.v);
 	p->has_zfs = f->profiles.wants_openzfs;
 	p->is_strict = f->profiles.is_strict;
 	if (plan_machine(p, f, err) < 0)

@@ -13,6 +13,7 @@
 
 #include "run/host_hooks.h"
 #include "run/annotate.h"
+#include "run/debug_files.h"
 #include "run/facts.h"
 #include "run/record.h"
 #include "run/supervisor.h"
@@ -162,9 +163,21 @@ static json_t *result_json(const struct run_facts *f, const struct run_plan *p, 
 	json_object_set_new(j, "system_us", json_integer((json_int_t)o->exit.system_us));
 	json_object_set_new(j, "maxrss_kib", json_integer((json_int_t)o->exit.maxrss_kib));
 	json_object_set_new(j, "counters", counters_json(o->counters));
+	json_object_set_new(j, "vmcore", o->vmcore ? json_string(o->vmcore) : json_null());
+	json_object_set_new(j, "debug_modules", strings(&p->debug_modules));
 	json_object_set_new(j, "notes", strings(&o->notes));
 	json_object_set_new(j, "findings", verdict_findings_json(o->analyser, FINDING_INFO));
 	return j;
+}
+
+static void add_vmcore(const struct run_facts *f, const char *vmcore, struct str *out)
+{
+	struct debug_files d;
+
+	debug_files_of(&f->kernel, &f->zfs_unstripped, &d);
+	str_addf(out, "quiz: vmcore %s\n", vmcore);
+	debug_files_commands(&d, vmcore, "quiz:   ", out);
+	debug_files_clear(&d);
 }
 
 /* What a person is told: the error first, then what the kernel said. */
@@ -194,6 +207,8 @@ static void report(const struct run_facts *f, const struct record *rec, const st
 		str_add_char(&text, '\n');
 	}
 	verdict_text(o->analyser, v, f->spec->verbosity > 0, more, &text);
+	if (o->vmcore)
+		add_vmcore(f, o->vmcore, &text);
 	for (const char *p = notes; *p;) {
 		size_t n = strcspn(p, "\n");
 

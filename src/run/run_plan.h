@@ -58,6 +58,7 @@ struct run_plan {
 
 	char *kernel_id, *kernel_release, *kernel_dir, *root_id; /* owned; for the record */
 	struct strv profiles;	    /* for the record */
+	struct strv debug_modules;  /* host paths of out-of-tree modules with debug information */
 };
 
 /* The START of it; borrows from p. Size of the terminal is the caller's to add. (run/program.c) */

@@ -26,6 +26,7 @@
 #include <jansson.h>
 
 #include "run/supervisor_state.h"
+#include "spec/arch.h"
 #include "sys/fs.h"
 
 #define CLIENTS_MAX 128
@@ -44,7 +45,7 @@ struct client {
 	struct server *server; /* NULL: free */
 	struct channel *ch;
 	bool is_known;	    /* said HELLO */
-	bool waits_program, waits_machine, follows_log;
+	bool waits_program, waits_machine, follows_log, waits_dump, has_gdb, waits_gdb;
 	uint16_t watch;	    /* session number under which it sees the program; 0: does not */
 	bool watch_writes;
 	struct remote remotes[WIRE_SESSIONS_MAX];
@@ -247,9 +248,11 @@ static char *status_json(struct server *sv)
 	_cleanup_str_ struct str program = STR_INIT;
 	_cleanup_str_ struct str profiles = STR_INIT;
 	_cleanup_str_ struct str safe = STR_INIT;
-	json_t *o = json_object();
+	json_t *o = json_object(), *modules = json_array();
 	char *text;
 
+	for (size_t i = 0; i < p->debug_modules.n; i++)
+		json_array_append_new(modules, json_string(p->debug_modules.v[i]));
 	for (size_t i = 0; i < p->program.argv.n; i++) {
 		str_add(&program, i ? " " : "");
 		str_add_shell(&program, p->program.argv.v[i]);
@@ -262,6 +265,8 @@ static char *status_json(struct server *sv)
 	json_object_set_new(o, "program", json_string(safe.len ? safe.p : "shell"));
 	json_object_set_new(o, "profiles", json_string(str_cstr(&profiles)));
 	json_object_set_new(o, "kernel", json_string(p->kernel_id));
+	json_object_set_new(o, "arch", json_string(p->machine.arch->name));
+	json_object_set_new(o, "debug_modules", modules);
 	json_object_set_new(o, "record", json_string(s->opt.record->dir));
 	json_object_set_new(o, "age_ms", json_integer((json_int_t)((loop_now_ns() - s->out->started_ns) / 1000000)));
 	json_object_set_new(o, "cpu_ms", json_integer(s->guest ? (json_int_t)vmm_cpu_ms(guest_vmm(s->guest)) : 0));
@@ -303,17 +308,61 @@ static void stop_machine(struct supervisor *s, bool force)
 	sup_die(s, 0);
 }
 
+static void send_note(struct client *c, const struct error *err, const char *text)
+{
+	channel_send(c->ch, 0, client_note, .errnum = err ? (err->errnum ? (uint32_t)err->errnum : EIO) : 0,
+		     .text = err ? err->text : text);
+}
+
+/* Whoever asked is still there or not. */
 static void on_dumped(void *ctx, const struct error *err)
 {
 	struct server *sv = ctx;
 
-	/* Whoever asked is still there or not; everyone who waits for a note gets it. */
 	for (size_t i = 0; i < CLIENTS_MAX; i++)
-		if (sv->clients[i] && sv->clients[i]->waits_machine)
-			channel_send(sv->clients[i]->ch, 0, client_note, .errnum = err ? (err->errnum ? (uint32_t)err->errnum : EIO) : 0,
-				     .text = err ? err->text : "");
-	if (sv->s->guest && sv->s->state < SUP_DYING)
-		vmm_resume(guest_vmm(sv->s->guest), NULL, NULL);
+		if (sv->clients[i] && sv->clients[i]->waits_dump) {
+			sv->clients[i]->waits_dump = false;
+			send_note(sv->clients[i], err, "");
+		}
+}
+
+static void on_gdb(void *ctx, const struct error *err)
+{
+	struct server *sv = ctx;
+	const char *path = sv->s->guest ? vmm_gdb_socket(guest_vmm(sv->s->guest)) : NULL;
+
+	for (size_t i = 0; i < CLIENTS_MAX; i++)
+		if (sv->clients[i] && sv->clients[i]->waits_gdb) {
+			sv->clients[i]->waits_gdb = false;
+			send_note(sv->clients[i], err, path ? path : "");
+		}
+}
+
+static void dump(struct client *c, const char *path)
+{
+	struct supervisor *s = c->server->s;
+	struct error err = ERROR_INIT;
+
+	if (s->is_dumping) {
+		error_set(&err, ERROR_BUSY, "another vmcore is being written");
+		send_note(c, &err, "");
+		return;
+	}
+	c->waits_dump = true;
+	debugger_dump(s, path, on_dumped, c->server);
+}
+
+/* Its connection is its hold on the stub. */
+static void hold_gdb(struct client *c)
+{
+	struct supervisor *s = c->server->s;
+	unsigned before = s->n_debuggers;
+
+	if (c->has_gdb)
+		return;
+	c->waits_gdb = true;
+	debugger_attach(s, on_gdb, c->server);
+	c->has_gdb = s->n_debuggers > before;
 }
 
 static bool control_frame(struct client *c, const struct wire_frame *f)
@@ -322,7 +371,7 @@ static bool control_frame(struct client *c, const struct wire_frame *f)
 	struct wire_client_stop stop;
 	struct wire_client_wait wait;
 	struct wire_client_logs logs;
-	struct wire_client_dump dump;
+	struct wire_client_dump m;
 
 	switch (f->type) {
 	case WIRE_CLIENT_STATUS:
@@ -345,10 +394,12 @@ static bool control_frame(struct client *c, const struct wire_frame *f)
 		c->follows_log = logs.follow;
 		return true;
 	case WIRE_CLIENT_DUMP:
-		if (wire_get_client_dump(f, &dump) != WIRE_OK || *dump.path != '/' || !s->guest)
+		if (wire_get_client_dump(f, &m) != WIRE_OK || *m.path != '/')
 			return false;
-		c->waits_machine = true;
-		vmm_dump(guest_vmm(s->guest), dump.path, on_dumped, c->server);
+		dump(c, m.path);
+		return true;
+	case WIRE_CLIENT_GDB:
+		hold_gdb(c);
 		return true;
 	}
 	return false;
@@ -448,6 +499,8 @@ static void client_drop(struct client *c)
 			server_program_ended(sv, &(struct wire_exit){ .how = WIRE_SIGNALLED, .value = SIGHUP });
 		}
 	}
+	if (c->has_gdb)
+		debugger_detach(sv->s);
 	channel_free(c->ch);
 	free(c);
 }

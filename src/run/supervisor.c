@@ -30,6 +30,7 @@ void outcome_clear(struct outcome *o)
 	free(o->lost_why);
 	free(o->template_why);
 	free(o->counters);
+	free(o->vmcore);
 	strv_clear(&o->notes);
 	*o = (struct outcome){ 0 };
 }
@@ -38,6 +39,10 @@ static void on_end_signal(void *ctx, int signo)
 {
 	struct supervisor *s = ctx;
 
+	if (s->dump_done) {
+		debugger_give_up(s);
+		return;
+	}
 	s->n_signals++;
 	if (signo != SIGHUP && s->n_signals == 1 && s->program && session_is_running(s->program)) {
 		session_signal(s->program, (uint32_t)signo);

@@ -64,6 +64,7 @@ struct outcome {
 	size_t n_stages;
 	struct strv notes;	       /* what could not be brought back from the guest, for people */
 	char *counters;		       /* owned; "name=value" lines at the end */
+	char *vmcore;		       /* owned; path of the memory written at the end, or NULL */
 };
 
 void outcome_clear(struct outcome *o);

@@ -27,7 +27,7 @@ static void on_grace_over(void *ctx)
 	s->timer_dying = 0;
 	if (s->guest)
 		guest_drain_console(s->guest);
-	stop(s);
+	debugger_dump_at_end(s, stop);
 }
 
 void sup_die(struct supervisor *s, uint64_t grace_ms)

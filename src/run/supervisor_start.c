@@ -14,8 +14,14 @@
 
 static int start_cold(struct supervisor *s, struct error *err)
 {
+	_cleanup_free_ char *text = NULL;
+
 	s->state = SUP_BOOT;
 	s->out->was_clone = false;
+	if (s->opt.plan->machine.has_gdb) {
+		text = mem_printf("the machine waits for its debugger: quiz gdb %s", s->opt.record->id);
+		s->opt.note(text);
+	}
 	if (sup_start_guest(s, &s->opt.plan->machine, &s->guest, err) < 0)
 		return -1;
 	sessions_connect(s->sessions, guest_channel(s->guest));

@@ -7,8 +7,9 @@
  * and VMM say), supervisor_end.c (the ends), program.c (the program and its
  * streams), maker.c (a template on the way), hooks.c (guest hooks one after
  * the other), watchdog.c (silence, heartbeat, time limits, hangs),
- * hang_report.c (what a hung machine can tell), server.c (clients), collect.c
- * (files that come back over the channel).
+ * hang_report.c (what a hung machine can tell), server.c (clients),
+ * debugger.c (vmcores, the gdb stub), collect.c (files that come back over the
+ * channel).
  */
 
 #include "run/analyser.h"
@@ -101,6 +102,11 @@ struct supervisor {
 	int n_signals;	     /* INT and TERM so far */
 	bool is_up;	     /* the guest has been heard on its agent channel */
 	bool is_shell;	     /* the program has ended; this is the shell after it (-S) */
+	bool is_dumping;     /* a vmcore is being written: the machine stands still */
+	unsigned n_debuggers; /* clients that hold the gdb stub */
+	bool vmm_is_deaf;     /* it does not answer: nothing can be asked of it */
+	void (*dump_done)(struct supervisor *s); /* the vmcore at the end is being written; what comes after it */
+	uint64_t timer_dump;
 	int output_fd;	     /* of a program in the background; -1: none */
 	uint64_t output_bytes;
 };
@@ -187,6 +193,19 @@ void watchdog_stop(struct supervisor *s);
 /* ---- hang_report.c ---- */
 /* Asks the machine what it hangs on, within some seconds; then calls done. */
 void hang_report(struct supervisor *s, void (*done)(struct supervisor *s));
+
+/* ---- debugger.c ---- */
+/* Writes a vmcore to an absolute path, then calls done. */
+void debugger_dump(struct supervisor *s, const char *path, vmm_done_fn *done, void *ctx);
+/* When the run is to end: a vmcore in its record if one is wanted of such an end, then done. */
+void debugger_dump_at_end(struct supervisor *s, void (*done)(struct supervisor *s));
+/* Gives up on a dump at the end: the user does not want to wait. */
+void debugger_give_up(struct supervisor *s);
+/* A gdb stub, as long as somebody holds it: each attach has its detach. */
+void debugger_attach(struct supervisor *s, vmm_done_fn *done, void *ctx);
+void debugger_detach(struct supervisor *s);
+/* May the machine be standing still because somebody looks at it? */
+bool debugger_holds(const struct supervisor *s);
 
 /* ---- server.c ---- */
 int server_new(struct supervisor *s, struct server **ret, struct error *err);

@@ -59,7 +59,8 @@ static uint64_t silence_ms(const struct supervisor *s)
 static void arm_boot(struct supervisor *s)
 {
 	loop_timer_remove(s->loop, s->timer_boot);
-	s->timer_boot = loop_timer(s->loop, boot_patience_ms(s), on_boot_silence, s);
+	if (!s->opt.plan->machine.has_gdb) /* it waits for its debugger first */
+		s->timer_boot = loop_timer(s->loop, boot_patience_ms(s), on_boot_silence, s);
 	mark_silence(s);
 }
 
@@ -158,14 +159,21 @@ static void hung(struct supervisor *s, const char *why)
 		hang_report(s, let_go);
 }
 
+static void deaf(struct supervisor *s)
+{
+	s->vmm_is_deaf = true;
+	hung(s, "the virtual machine monitor does not answer");
+}
+
 /* Silence is only the guest's fault when the VMM says that it runs and got CPU time for it. */
 static void on_status(void *ctx, const char *status, const struct error *err)
 {
 	struct supervisor *s = ctx;
-	if (s->state >= SUP_DYING || s->unanswered_pings < MISSED_PINGS)
+
+	if (s->state >= SUP_DYING || s->unanswered_pings < MISSED_PINGS || debugger_holds(s))
 		return;
 	if (err)
-		hung(s, "the virtual machine monitor does not answer");
+		deaf(s);
 	else if (strcmp(status, "running"))
 		hung(s, "the virtual machine was stopped");
 	else if (silence_ms(s) >= MISSED_PINGS * HEARTBEAT_MS)
@@ -178,8 +186,8 @@ static void on_no_status(void *ctx)
 	struct supervisor *s = ctx;
 
 	s->timer_hang = 0;
-	if (s->unanswered_pings >= MISSED_PINGS)
-		hung(s, "the virtual machine monitor does not answer");
+	if (s->unanswered_pings >= MISSED_PINGS && !debugger_holds(s))
+		deaf(s);
 }
 
 static void on_heartbeat(void *ctx)
@@ -187,7 +195,7 @@ static void on_heartbeat(void *ctx)
 	struct supervisor *s = ctx;
 
 	s->timer_heartbeat = loop_timer(s->loop, HEARTBEAT_MS, on_heartbeat, s);
-	if (s->state < SUP_SETUP || s->state >= SUP_DYING || !s->guest || vmm_gdb_socket(guest_vmm(s->guest)))
+	if (s->state < SUP_SETUP || s->state >= SUP_DYING || !s->guest || debugger_holds(s))
 		return;
 	if (s->unanswered_pings >= MISSED_PINGS) {
 		/* A stopped process (SIGSTOP) answers nothing at all: give the question a deadline. */
@@ -208,7 +216,9 @@ static void on_hang_grace(void *ctx)
 	uint64_t since;
 
 	s->timer_hang = 0;
-	if (s->state == SUP_PROGRAM && analyser_hang_since(s->analyser, &since))
+	if (debugger_holds(s))
+		watchdog_hang_check(s);
+	else if (s->state == SUP_PROGRAM && analyser_hang_since(s->analyser, &since))
 		hung(s, "the kernel reported a hang and the program did not end");
 }
 
@@ -218,7 +228,7 @@ void watchdog_hang_check(struct supervisor *s)
 
 	if (s->timer_hang || s->state != SUP_PROGRAM || !analyser_hang_since(s->analyser, &since))
 		return;
-	grace = since + grace > now ? since + grace - now : 1;
+	grace = since + grace > now ? since + grace - now : debugger_holds(s) ? grace : 1;
 	s->timer_hang = loop_timer(s->loop, grace, on_hang_grace, s);
 }
 
