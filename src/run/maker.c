@@ -164,20 +164,6 @@ static void on_saved(void *ctx, const struct error *err)
 	loop_timer(s->loop, 0, leave_maker, s);
 }
 
-/*
- * The agent's last answer is itself followed by an interrupt ("buffer used").
- * Where QEMU does not save pending interrupts, the guest must have taken it
- * before the pause: else the driver's indicator stays set in every clone and
- * no device of it ever interrupts again. Nothing tells when; it is waited for
- * many times longer than an idle guest takes, once per template.
- */
-static unsigned settle_ms(const struct supervisor *s)
-{
-	const struct machine *m = &s->opt.plan->machine;
-
-	return m->accel == ACCEL_TCG ? m->arch->settle_ms : 0;
-}
-
 static void on_paused(void *ctx, const struct error *err)
 {
 	struct supervisor *s = ctx;
@@ -201,6 +187,64 @@ static void on_paused(void *ctx, const struct error *err)
 	close(fd);
 }
 
+/*
+ * The agent's last answer is itself followed by an interrupt ("buffer used").
+ * Where QEMU does not save pending interrupts, the guest must have taken it
+ * before the pause: else the driver's indicator stays set in every clone, and
+ * no device of it ever interrupts again. An interrupt that is pending wakes a
+ * vCPU's thread, which does not sleep again before the guest has taken it. So
+ * when all of QEMU's threads sleep there is none. A starved thread does not
+ * sleep: it waits. Two looks, as a thread also sleeps for a moment while
+ * another one holds QEMU's lock.
+ */
+#define IDLE_LOOK_MS	5
+#define IDLE_LOOKS_MAX	2000
+#define IDLE_IN_A_ROW	2
+
+static void look_idle(void *ctx)
+{
+	struct supervisor *s = ctx;
+	struct guest *g = s->maker ? s->maker : s->guest;
+
+	if (s->state != SUP_SAVE || !g)
+		return;
+	s->idle_in_a_row = vmm_is_idle(guest_vmm(g)) ? s->idle_in_a_row + 1 : 0;
+	if (s->idle_in_a_row == IDLE_IN_A_ROW)
+		s->on_idle(s, NULL);
+	else if (++s->idle_looks < IDLE_LOOKS_MAX)
+		loop_timer(s->loop, IDLE_LOOK_MS, look_idle, s);
+	else {
+		struct error err = ERROR_INIT;
+
+		error_set(&err, ERROR_TIMEOUT, "the guest does not come to rest");
+		s->on_idle(s, &err);
+	}
+}
+
+/* Calls done when the machine may be paused: at once where nothing can get lost. */
+static void when_idle(struct supervisor *s, vmm_done_fn *done)
+{
+	const struct machine *m = &s->opt.plan->machine;
+
+	s->on_idle = done;
+	s->idle_looks = 0;
+	s->idle_in_a_row = 0;
+	if (m->accel == ACCEL_TCG && m->arch->loses_interrupts)
+		look_idle(s);
+	else
+		done(s, NULL);
+}
+
+static void on_idle(void *ctx, const struct error *err)
+{
+	struct supervisor *s = ctx;
+
+	if (err)
+		use_maker(s, "no template was made", err);
+	else
+		vmm_pause(guest_vmm(s->maker), on_paused, s);
+}
+
 static void on_still(void *ctx, const struct error *err)
 {
 	struct supervisor *s = ctx;
@@ -210,7 +254,7 @@ static void on_still(void *ctx, const struct error *err)
 	if (err)
 		use_maker(s, "no template was made", err);
 	else
-		vmm_pause(guest_vmm(s->maker), on_paused, s);
+		when_idle(s, on_idle);
 }
 
 void maker_save(struct supervisor *s)
@@ -321,11 +365,13 @@ static void on_prepared_paused(void *ctx, const struct error *err)
 	close(fd);
 }
 
-static void pause_prepared(void *ctx)
+static void on_prepared_idle(void *ctx, const struct error *err)
 {
 	struct supervisor *s = ctx;
 
-	if (s->state == SUP_SAVE && s->guest)
+	if (err)
+		sup_setup_failed(s, err);
+	else
 		vmm_pause(guest_vmm(s->guest), on_prepared_paused, s);
 }
 
@@ -336,7 +382,7 @@ static void on_prepared_still(void *ctx, const struct error *err)
 	if (err)
 		sup_setup_failed(s, err);
 	else
-		loop_timer(s->loop, settle_ms(s), pause_prepared, s);
+		when_idle(s, on_prepared_idle);
 }
 
 static void on_warm(void *ctx, const struct error *err)

@@ -74,6 +74,9 @@ struct supervisor {
 	struct guest *guest; /* the one that runs, or will run, the program */
 	struct guest *maker; /* the one that becomes a template, until it is saved */
 	struct template *template; /* being made or cloned from; NULL: none */
+	vmm_done_fn *on_idle; /* maker.c waits for the guest to come to rest, then calls it */
+	unsigned idle_looks; /* so far, and those in a row that found it so */
+	unsigned idle_in_a_row;
 	bool clone_is_lost;  /* the VMM that waits for the maker's state is gone: the maker becomes the machine */
 	bool is_prepared;    /* `template` is a prepared one: layers and hooks are in it */
 	struct steps setup;  /* joined from the plan's; only its array is ours */

@@ -16,6 +16,7 @@ struct arch {
 	const char *qemu_package;  /* Debian's package of it, for hints */
 	const char *machine;	   /* QEMU machine when not microvm/q35: "s390-ccw-virtio" */
 	const char *cpu_tcg, *cpu_kvm; /* -cpu */
+	const char *tcg_options;   /* more of -accel tcg: ",thread=single"; or NULL */
 	const char *virtio_suffix; /* "-device" (mmio), "-pci", "-ccw" */
 	const char *console;	   /* kernel's console=: "ttyS0", "ttysclp0" */
 	const char *console_args;  /* QEMU arguments for it, "%c" stands for the chardev id; space separated */
@@ -26,7 +27,7 @@ struct arch {
 	const char *pvpanic;	   /* QEMU device for panic events, or NULL where the machine reports by itself or can not */
 	unsigned append_max;	   /* longest kernel command line, bytes */
 	unsigned page_bytes;	   /* of the distribution's kernel */
-	unsigned settle_ms;		  /* from the agent's last word to the pause before a template is saved, under emulation */
+	bool loses_interrupts;	   /* QEMU does not save those that are pending, under emulation */
 	bool is_big_endian;
 	bool has_fw_cfg_dma;	   /* the machine can take QEMU's vmcoreinfo device, which dumps want */
 	bool has_microvm;

@@ -513,3 +513,21 @@ uint64_t proc_starved_ms(pid_t pid)
 	}
 	return longest / 1000000;
 }
+
+bool proc_is_asleep(pid_t pid)
+{
+	_cleanup_free_ char *dir = mem_printf("/proc/%d/task", (int)pid);
+	_cleanup_strv_ struct strv tasks = STRV_INIT;
+
+	if (fs_list(dir, &tasks, NULL) < 0)
+		return false;
+	for (size_t i = 0; i < tasks.n; i++) {
+		_cleanup_free_ char *path = mem_printf("%s/%s/stat", dir, tasks.v[i]);
+		_cleanup_str_ struct str text = STR_INIT;
+		const char *after;
+
+		if (fs_read(path, 4096, &text, NULL) < 0 || !(after = strrchr(str_cstr(&text), ')')) || !str_starts(after, ") S"))
+			return false;
+	}
+	return tasks.n > 0;
+}

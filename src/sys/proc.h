@@ -98,3 +98,10 @@ uint64_t proc_cpu_ms(pid_t pid);
  * 0 when the host does not say (CONFIG_SCHED_INFO).
  */
 uint64_t proc_starved_ms(pid_t pid);
+
+/*
+ * True when every thread of pid sleeps: none runs, and none is ready to and
+ * gets no CPU. The threads are looked at one after the other. False when it
+ * is gone, and on a host that does not say.
+ */
+bool proc_is_asleep(pid_t pid);

@@ -402,6 +402,11 @@ uint64_t vmm_starved_ms(const struct vmm *v)
 	return v->pid ? proc_starved_ms(v->pid) : 0;
 }
 
+bool vmm_is_idle(const struct vmm *v)
+{
+	return v->pid && proc_is_asleep(v->pid);
+}
+
 void vmm_kill(struct vmm *v)
 {
 	if (v->pid)

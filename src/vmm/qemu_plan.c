@@ -260,7 +260,7 @@ static void add_machine(struct strv *argv, const struct machine *m, const struct
 		 * 5 percent cheaper than the other kind even for one vCPU. The translation
 		 * buffer's default is 1 GiB; a boot fills some 30 MiB.
 		 */
-		arg(argv, "-accel", "tcg,tb-size=%u", 256u);
+		arg(argv, "-accel", "tcg,tb-size=%u%s", 256u, m->arch->tcg_options ? m->arch->tcg_options : "");
 	}
 	arg(argv, "-cpu", "%s", m->cpu_model ? m->cpu_model : uses_kvm(m) ? m->arch->cpu_kvm : m->arch->cpu_tcg);
 	arg(argv, "-smp", "%u", m->n_cpus);

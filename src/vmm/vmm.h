@@ -167,6 +167,8 @@ void vmm_status(struct vmm *v, vmm_status_fn *done, void *ctx);
 uint64_t vmm_cpu_ms(const struct vmm *v);
 /* Time for which it wanted a CPU and got none, milliseconds (proc_starved_ms): an oversubscribed host, no broken guest. */
 uint64_t vmm_starved_ms(const struct vmm *v);
+/* Each vCPU waits for an interrupt, and the VMM itself for something to do: proc_is_asleep() of it. */
+bool vmm_is_idle(const struct vmm *v);
 /* Asks it to quit and kills it after grace_ms; VMM_EVENT_EXITED follows. */
 void vmm_quit(struct vmm *v, unsigned grace_ms);
 void vmm_kill(struct vmm *v);

@@ -196,6 +196,31 @@ static void loop_serves_all_kinds(void **state)
 	close(p[0]), close(p[1]);
 }
 
+static void ends_sleep(const char *const *argv, bool want_asleep)
+{
+	struct proc_spec spec = { .argv = argv };
+	struct error err = ERROR_INIT;
+	bool was_asleep = false;
+	int status;
+	pid_t pid;
+
+	assert_int_equal(proc_start(&spec, &pid, &err), 0);
+	for (int i = 0; i < (want_asleep ? 1000 : 20) && !was_asleep; i++) {
+		usleep(10000);
+		was_asleep = proc_is_asleep(pid);
+	}
+	kill(pid, SIGKILL);
+	proc_wait(pid, &status, &err);
+	assert_int_equal(was_asleep, want_asleep);
+	assert_false(proc_is_asleep(pid)); /* it is gone */
+}
+
+static void sleeping_is_told_from_working(void **state)
+{
+	ends_sleep((const char *const[]){ "sleep", "1000", NULL }, true);
+	ends_sleep((const char *const[]){ "sh", "-c", "while :; do :; done", NULL }, false);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -205,6 +230,7 @@ int main(void)
 		cmocka_unit_test(trees_are_removed_without_following_links),
 		cmocka_unit_test(copies_keep_holes),
 		cmocka_unit_test(loop_serves_all_kinds),
+		cmocka_unit_test(sleeping_is_told_from_working),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, drop_dir);
