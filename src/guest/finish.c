@@ -3,6 +3,7 @@
 #include "guest/finish.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -21,29 +22,53 @@
 #define KILL_NS 500000000ull	/* and after SIGKILL */
 #define UNMOUNT_NS 20000000000ull /* file systems may have much to write; a dead one never ends */
 
+/*
+ * Opened once, before a template is saved where there is one: the path to each
+ * is walked neither at the end of every clone nor in a machine that is broken
+ * by then.
+ */
+static struct {
+	const char *name, *path;
+	int fd; /* descriptor + 1; 0: not opened */
+} counters[] = {
+	{ "tainted", "/proc/sys/kernel/tainted", 0 },
+	{ "oops_count", "/sys/kernel/oops_count", 0 },
+	{ "warn_count", "/sys/kernel/warn_count", 0 },
+	{ "softlockup_count", "/sys/kernel/softlockup_count", 0 },
+	{ "hardlockup_count", "/sys/kernel/hardlockup_count", 0 },
+	{ "rcu_stall_count", "/sys/kernel/rcu_stall_count", 0 },
+	{ "hung_task_detect_count", "/proc/sys/kernel/hung_task_detect_count", 0 },
+};
+
+void finish_open_counts(void)
+{
+	static bool is_done;
+
+	for (size_t i = 0; i < ARRAY_SIZE(counters) && !is_done; i++)
+		counters[i].fd = open(counters[i].path, O_RDONLY | O_CLOEXEC) + 1;
+	is_done = true;
+}
+
 void finish_send_counts(void)
 {
-	static const struct {
-		const char *name, *path;
-	} counters[] = {
-		{ "tainted", "/proc/sys/kernel/tainted" },
-		{ "oops_count", "/sys/kernel/oops_count" },
-		{ "warn_count", "/sys/kernel/warn_count" },
-		{ "softlockup_count", "/sys/kernel/softlockup_count" },
-		{ "hardlockup_count", "/sys/kernel/hardlockup_count" },
-		{ "rcu_stall_count", "/sys/kernel/rcu_stall_count" },
-		{ "hung_task_detect_count", "/proc/sys/kernel/hung_task_detect_count" },
-	};
 	char text[ARRAY_SIZE(counters)][64];
 	const char *list[ARRAY_SIZE(counters)];
 	uint32_t n = 0;
 
+	finish_open_counts();
 	for (size_t i = 0; i < ARRAY_SIZE(counters); i++) {
-		char value[32];
+		size_t at = strlen(counters[i].name);
+		ssize_t len;
 
-		if (file_read_line(counters[i].path, value, sizeof(value)) <= 0)
+		if (!counters[i].fd)
 			continue;
-		file_path(text[n], sizeof(text[n]), "%s=%s", counters[i].name, value);
+		memcpy(text[n], counters[i].name, at);
+		text[n][at++] = '=';
+		len = pread(counters[i].fd - 1, text[n] + at, sizeof(text[n]) - at - 1, 0);
+		if (len <= 0)
+			continue;
+		text[n][at + (size_t)len] = '\0';
+		text[n][strcspn(text[n], "\n")] = '\0';
 		list[n] = text[n];
 		n++;
 	}

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Opens the counters' files, so that a template has them open for its clones. */
+void finish_open_counts(void);
 /* COUNTS: those of the kernel's counters that this kernel has. */
 void finish_send_counts(void);
 

@@ -10,6 +10,8 @@
 #include "base/error.h"
 #include "wire/wire.h"
 
+/* Opens what IDENTITY needs, so that a template has it open for its clones; for a machine that is about to be saved. */
+void identity_open(void);
 /* IDENTITY. The entropy is credited, and the kernel's generator reseeded from it at once. */
 int identity_apply(const struct wire_identity *m, struct error *err);
 bool identity_is_known(void);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "guest/channel.h"
+#include "guest/clock.h"
 #include "guest/file.h"
 
 static int kmsg = -1;
@@ -115,4 +116,13 @@ bool kmsg_forward(unsigned most)
 					     .seq = r.seq, .level = r.level, .time_us = r.time_us, .text = r.text });
 	}
 	return kmsg < 0;
+}
+
+bool kmsg_send_all(uint64_t deadline_ns)
+{
+	/* To the end in one go: once all is read no descriptor would wake us. Without room the channel does. */
+	while (!kmsg_forward(64) && clock_mono_ns() < deadline_ns)
+		if (!channel_can_stream())
+			return false;
+	return true;
 }

@@ -37,3 +37,7 @@ int kmsg_fd(void); /* to be polled; -1: none */
 
 /* Sends up to `most` records while the channel has room. True when there is nothing left to read now. */
 bool kmsg_forward(unsigned most);
+
+#define KMSG_ALL_NS 3000000000ull /* a kernel that never stops logging does not hold up the end for longer */
+/* All there is, until the deadline at most. False: the channel has no room now; to be called again. */
+bool kmsg_send_all(uint64_t deadline_ns);

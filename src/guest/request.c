@@ -36,7 +36,6 @@
 #include "guest/spawn.h"
 
 #define DEFERRED_MAX (6 * WIRE_FRAME_MAX)
-#define SETTLE_NS 3000000000ull /* a kernel that never stops logging does not hold up the end for longer */
 
 /* What a handler says. */
 enum outcome {
@@ -71,7 +70,7 @@ static struct {
 	uint8_t buf[DEFERRED_MAX];
 } deferred;
 
-static bool is_welcome, is_still, is_testing;
+static bool is_welcome, is_still, is_testing, has_failed;
 static struct error error; /* the current handler's; too large for the stack of a recursion-free life */
 
 void request_set_testing(void)
@@ -118,6 +117,7 @@ static int error_errnum(const struct error *err)
 
 static void send_result(uint32_t id, int errnum, const char *text)
 {
+	has_failed = has_failed || errnum;
 	channel_send(result, 0, &(struct wire_result){ .id = id, .errnum = (uint32_t)errnum, .text = text });
 }
 
@@ -152,7 +152,7 @@ static void settle_begin(uint32_t id, int then)
 	settle.state = DRAINING;
 	settle.then = then;
 	settle.id = id;
-	settle.deadline_ns = clock_mono_ns() + SETTLE_NS;
+	settle.deadline_ns = clock_mono_ns() + KMSG_ALL_NS;
 }
 
 static enum outcome do_quiesce(const struct wire_frame *f)
@@ -161,6 +161,8 @@ static enum outcome do_quiesce(const struct wire_frame *f)
 
 	if (wire_get_quiesce(f, &m) != WIRE_OK)
 		return MALFORMED;
+	finish_open_counts();
+	identity_open();
 	settle_begin(m.id, THEN_BE_STILL);
 	return LATER;
 }
@@ -433,11 +435,7 @@ bool request_reaped(pid_t pid, int wait_status)
 static void settle_advance(void)
 {
 	if (settle.state == DRAINING) {
-		/* To the end in one go: once all is read no descriptor would wake us. Without room the channel does. */
-		while (!kmsg_forward(64) && clock_mono_ns() < settle.deadline_ns)
-			if (!channel_can_stream())
-				return;
-		if (!channel_can_answer())
+		if (!kmsg_send_all(settle.deadline_ns) || !channel_can_answer())
 			return;
 		send_result(settle.id, 0, "");
 		settle.state = LEAVING;
@@ -519,7 +517,13 @@ static bool handle_session(const struct wire_frame *f)
 	case WIRE_START:
 		if (!GET(start, f, &m.start))
 			return false;
-		session_start(f->session, &m.start);
+		if ((m.start.flags & WIRE_START_IF_DONE) && has_failed) {
+			session_refuse(f->session, ECANCELED, "a request before it has failed");
+		} else {
+			/* What was done is told before the program can do anything: a host that heard nothing may begin again. */
+			channel_flush();
+			session_start(f->session, &m.start);
+		}
 		return true;
 	case WIRE_DATA:
 		return GET(data, f, &m.data) && session_data(f->session, &m.data);

@@ -28,6 +28,8 @@
 #include "guest/abi.h"
 #include "guest/channel.h"
 #include "guest/clock.h"
+#include "guest/finish.h"
+#include "guest/kmsg.h"
 #include "guest/spawn.h"
 
 #define TTY_PENDING_MAX (128 * 1024) /* more than a pty buffers in the kernel (64 KiB and a page) */
@@ -51,7 +53,7 @@ struct output {
 static struct session {
 	enum state state;
 	uint16_t number;
-	bool is_tty, is_files, is_hook, has_ended;
+	bool is_tty, is_files, is_hook, is_last, has_ended;
 	pid_t pid;
 	int report_fd;		/* STARTING: end of file when execve succeeded */
 	int in_fd;		/* -1: closed */
@@ -61,6 +63,7 @@ static struct session {
 	struct output out[WIRE_N_STREAMS]; /* by stream number; [0] unused */
 	int wait_status;
 	struct rusage usage;
+	uint64_t last_deadline_ns; /* is_last, and all its output is out: until when the kernel may go on talking */
 	uint8_t in[WIRE_WINDOW];
 } sessions[WIRE_SESSIONS_MAX];
 
@@ -186,12 +189,18 @@ static struct session *new_session(uint16_t number, const struct wire_start *m)
 		s->is_files = m->kind == WIRE_KIND_FILES_OUT || m->kind == WIRE_KIND_FILES_IN;
 		s->is_tty = (m->flags & WIRE_START_TTY) && !s->is_files;
 		s->is_hook = m->flags & WIRE_START_HOOK;
+		s->is_last = m->flags & WIRE_START_LAST;
 		s->report_fd = s->in_fd = -1;
 		for (size_t k = 0; k < WIRE_N_STREAMS; k++)
 			s->out[k] = (struct output){ .fd = -1, .credit = WIRE_WINDOW };
 		return s;
 	}
 	return NULL;
+}
+
+void session_refuse(uint16_t number, int errnum, const char *text)
+{
+	send_started(number, WIRE_STAGE_LIMIT, errnum, 0, text);
 }
 
 void session_start(uint16_t number, const struct wire_start *m)
@@ -201,7 +210,7 @@ void session_start(uint16_t number, const struct wire_start *m)
 	int e;
 
 	if (number == 0 || find(number)) {
-		send_started(number, WIRE_STAGE_LIMIT, EBUSY, 0, "a session of that number is open");
+		session_refuse(number, EBUSY, "a session of that number is open");
 		return;
 	}
 	if (m->kind > WIRE_KIND_FILES_IN) {
@@ -210,7 +219,7 @@ void session_start(uint16_t number, const struct wire_start *m)
 	}
 	s = new_session(number, m);
 	if (!s) {
-		send_started(number, WIRE_STAGE_LIMIT, EAGAIN, 0, "too many programs at once");
+		session_refuse(number, EAGAIN, "too many programs at once");
 		return;
 	}
 	fds.is_tty = s->is_tty;
@@ -464,6 +473,20 @@ static void send_exit(struct session *s)
 	channel_send(exit, s->number, &m);
 }
 
+/* What FINISH would send, without its round trip: the machine has nothing else to do. False: not all of it is out yet. */
+static bool has_said_all(struct session *s)
+{
+	if (!s->is_last)
+		return true;
+	if (!s->last_deadline_ns)
+		s->last_deadline_ns = clock_mono_ns() + KMSG_ALL_NS;
+	if (!kmsg_send_all(s->last_deadline_ns) || !channel_can_answer())
+		return false;
+	finish_send_counts();
+	s->is_last = false;
+	return true;
+}
+
 /* Whatever is possible now. */
 static void advance(struct session *s)
 {
@@ -479,7 +502,7 @@ static void advance(struct session *s)
 		return;
 	while (pump_output(s, WIRE_STDOUT) || pump_output(s, WIRE_STDERR))
 		;
-	if (s->out[WIRE_STDOUT].fd >= 0 || s->out[WIRE_STDERR].fd >= 0 || !channel_can_answer())
+	if (s->out[WIRE_STDOUT].fd >= 0 || s->out[WIRE_STDERR].fd >= 0 || !has_said_all(s) || !channel_can_answer())
 		return;
 	send_exit(s);
 	clear(s);

@@ -24,6 +24,8 @@
 
 /* Always answered by STARTED. */
 void session_start(uint16_t number, const struct wire_start *m);
+/* Answered by STARTED as well: nothing is started. */
+void session_refuse(uint16_t number, int errnum, const char *text);
 bool session_exists(uint16_t number);
 
 /* What the host sends to a session. One that has ended meanwhile ignores it. False: against the protocol. */

@@ -104,6 +104,8 @@ static void start_next(struct supervisor *s)
 		return;
 	}
 	h = &s->hooks.hooks[s->hooks.at];
+	if (h->cwd)
+		m.cwd = h->cwd;
 	argv[0] = h->path;
 	m.argv = (struct wire_list){ .v = argv, .n = 1 };
 	m.env = (struct wire_list){ .v = (const char *const *)h->env.v, .n = (uint32_t)h->env.n };

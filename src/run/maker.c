@@ -23,6 +23,15 @@
 #include "spec/arch.h"
 #include "sys/fs.h"
 
+/*
+ * A prepared template is made when nobody waits for it, so it can be left to
+ * itself until the kernel has done what it put off while booting: the change
+ * of clock source a second after the TSC's first calibration (it stops all
+ * CPUs), the first turns of periodic work, RCU's callbacks. Each clone would
+ * do it again, at the moment when its program is to start.
+ */
+#define PREPARED_SETTLE_MS 2000
+
 static struct step still = { .kind = STEP_QUIESCE };
 static const struct steps quiesce = { .v = &still, .n = 1 };
 
@@ -292,6 +301,7 @@ int maker_prepare(struct supervisor *s, struct error *err)
 {
 	const struct run_plan *p = s->opt.plan;
 	struct machine m = p->machine; /* shallow: only read */
+	_cleanup_free_ char *log = mem_printf("%s/console.log", s->opt.record->dir);
 	struct template *base, *other;
 	const char *why = "";
 	int fd = -1, r = -1;
@@ -306,7 +316,7 @@ int maker_prepare(struct supervisor *s, struct error *err)
 	if (!s->template)
 		error_set(err, ERROR_BUSY, "no prepared template is made: %s", why);
 	else if (fs_copy_file(base->ram_path, s->template->ram_path, 0600, err) == 0 &&
-		 fs_copy_file(base->console_path, s->template->console_path, 0600, err) == 0) {
+		 fs_copy_file(base->console_path, log, 0600, err) == 0) {
 		fd = open(base->state_path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
 			error_sys(err, errno, "open '%s'", base->state_path);
@@ -329,6 +339,7 @@ static void on_prepared_saved(void *ctx, const struct error *err)
 {
 	struct supervisor *s = ctx;
 	_cleanup_free_ char *info = NULL;
+	_cleanup_free_ char *log = mem_printf("%s/console.log", s->opt.record->dir);
 	struct error why = ERROR_INIT;
 
 	if (s->state != SUP_SAVE)
@@ -338,7 +349,9 @@ static void on_prepared_saved(void *ctx, const struct error *err)
 		return;
 	}
 	info = describe(s, "prepared");
-	if (template_publish(s->template, s->opt.plan->prepared_text, info, &why) < 0) {
+	console_flush(s->console);
+	if (fs_copy_file(log, s->template->console_path, 0600, &why) < 0 ||
+	    template_publish(s->template, s->opt.plan->prepared_text, info, &why) < 0) {
 		sup_setup_failed(s, &why);
 		return;
 	}
@@ -385,19 +398,36 @@ static void on_prepared_still(void *ctx, const struct error *err)
 		when_idle(s, on_prepared_idle);
 }
 
+static void on_prepared_settled(void *ctx)
+{
+	struct supervisor *s = ctx;
+
+	if (s->state == SUP_SAVE)
+		guest_steps(s->guest, &quiesce, on_prepared_still, s);
+}
+
 static void on_warm(void *ctx, const struct error *err)
 {
 	struct supervisor *s = ctx;
 
 	/* A root without such a program is as good, only not as warm. */
 	s->state = SUP_SAVE;
-	guest_steps(s->guest, &quiesce, on_prepared_still, s);
+	loop_timer(s->loop, PREPARED_SETTLE_MS, on_prepared_settled, s);
 }
 
-/* One small program brings the dynamic linker, the C library and the way to them into the guest's page cache. */
+/*
+ * A few small programs bring the dynamic linker, the C library, the shell and
+ * the folders that are searched for programs into the guest's page cache: what
+ * a clone does not find there it reads through the whole block layer, all of
+ * whose code must be translated first. Names without a path, as people type them, in root's home.
+ */
 void maker_save_prepared(struct supervisor *s)
 {
-	static struct run_hook warm_up = { .profile = (char *)"quiz", .path = (char *)"/bin/true" };
+	static struct run_hook warm_up[] = {
+		{ .profile = (char *)"quiz", .path = (char *)"sh", .cwd = "" },
+		{ .profile = (char *)"quiz", .path = (char *)"uname", .cwd = "" },
+		{ .profile = (char *)"quiz", .path = (char *)"true", .cwd = "" },
+	};
 
-	hooks_run(s, &warm_up, 1, on_warm, s);
+	hooks_run(s, warm_up, ARRAY_SIZE(warm_up), on_warm, s);
 }

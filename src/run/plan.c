@@ -595,6 +595,8 @@ static void plan_prepared(struct run_plan *p, const struct run_facts *f)
 		steps_add(&p->prepare, STEP_LOAD_MODULE, f->zfs_reseed, f->zfs_reseed_params);
 		steps_add(&p->revive, STEP_WRITE_FILE, OPENZFS_RESEED_FILE, "1");
 	}
+	if (p->has_shared)
+		steps_add(&p->prepare, STEP_MAKE_DIR, "/shared", NULL)->mode = 0755; /* its clones only mount */
 	str_addf(&text, "%sprepared=1\n", p->template_text);
 	for (int i = 0; i < RUN_N_LAYERS; i++)
 		if (!layer_table[i].is_base && f->layers[i].path) {

@@ -15,7 +15,7 @@
 
 #define OUTPUT_LOG_MAX (64u << 20) /* bytes of output.log; the program goes on without it */
 
-static void start(struct supervisor *s, const struct run_program *p);
+static void send_start(struct supervisor *s, const struct run_program *p, uint32_t flags);
 
 static size_t outlet_room(void *ctx)
 {
@@ -121,10 +121,13 @@ static void on_started(void *ctx, struct session *session, const struct wire_sta
 {
 	struct supervisor *s = ctx;
 
+	if (m->errnum)
+		s->program = NULL;
+	if (s->state >= SUP_DYING)
+		return; /* a step of the setup has failed, and with it what was behind it */
 	if (!s->is_shell)
 		program_note_started(s, m);
 	if (m->errnum) {
-		s->program = NULL;
 		sup_wind_down(s);
 		return;
 	}
@@ -203,7 +206,10 @@ static void on_exited(void *ctx, struct session *session, const struct wire_exit
 		shell.argv = (struct strv)STRV_INIT;
 		shell.tty = true;
 		s->is_shell = true;
-		start(s, &shell);
+		send_start(s, &shell, 0);
+	} else if (s->state == SUP_PROGRAM && s->is_last) {
+		watchdog_stop(s);
+		sup_leave(s);
 	} else if (s->state == SUP_PROGRAM) {
 		sup_wind_down(s);
 	}
@@ -223,12 +229,12 @@ struct wire_start program_message(const struct run_program *p)
 	};
 }
 
-static void start(struct supervisor *s, const struct run_program *p)
+static void send_start(struct supervisor *s, const struct run_program *p, uint32_t flags)
 {
 	const struct peer peer = { on_started, on_data, on_eof, on_writable, on_exited, s };
 	struct wire_start m = program_message(p);
 
-	s->state = SUP_PROGRAM;
+	m.flags |= flags;
 	if (p->tty)
 		term_size(STDIN_FILENO, &m.rows, &m.cols);
 	s->program = session_start(s->sessions, &m, &peer);
@@ -241,7 +247,25 @@ static void start(struct supervisor *s, const struct run_program *p)
 	}
 }
 
+/* Is there nothing to be done in the machine after its program? */
+static bool is_last(const struct supervisor *s)
+{
+	const struct run_plan *p = s->opt.plan;
+
+	return !p->shell_after && !p->n_collect_hooks && !p->wants_power_off && !collect_is_wanted(s) &&
+	       !s->opt.spec->linger_ms;
+}
+
+void program_send(struct supervisor *s)
+{
+	s->is_last = is_last(s);
+	send_start(s, &s->opt.plan->program, WIRE_START_IF_DONE | (s->is_last ? WIRE_START_LAST : 0));
+}
+
 void program_start(struct supervisor *s)
 {
-	start(s, &s->opt.plan->program);
+	if (!s->program)
+		program_send(s);
+	if (s->state < SUP_DYING)
+		s->state = SUP_PROGRAM;
 }

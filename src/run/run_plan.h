@@ -16,6 +16,7 @@
 struct run_hook {
 	char *profile;	 /* owned */
 	char *path;	 /* owned; in the guest */
+	const char *cwd; /* NULL: / */
 	struct strv env; /* NAME=VALUE */
 };
 

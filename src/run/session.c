@@ -36,10 +36,8 @@ struct sessions *sessions_new(void)
 	return mem_alloc(sizeof(struct sessions));
 }
 
-void sessions_free(struct sessions *t)
+void sessions_end(struct sessions *t)
 {
-	if (!t)
-		return;
 	for (size_t i = 0; i < WIRE_SESSIONS_MAX; i++) {
 		struct session *s = &t->slots[i];
 
@@ -47,6 +45,12 @@ void sessions_free(struct sessions *t)
 			s->peer.exited(s->peer.ctx, s, NULL);
 		s->id = 0;
 	}
+}
+
+void sessions_free(struct sessions *t)
+{
+	if (t)
+		sessions_end(t);
 	free(t);
 }
 

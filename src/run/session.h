@@ -36,6 +36,8 @@ struct peer {
 
 struct sessions *sessions_new(void);
 void sessions_free(struct sessions *t); /* peers get exited(NULL) */
+/* The machine that they were asked of is gone: peers get exited(NULL). */
+void sessions_end(struct sessions *t);
 
 /* The channel to use from now on (a clone takes over from the maker before any session). */
 void sessions_connect(struct sessions *t, struct channel *ch);

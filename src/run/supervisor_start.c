@@ -50,6 +50,7 @@ static void retry_cold(void *ctx)
 	loop_timer_remove(s->loop, s->timer_hang);
 	s->timer_channel = s->timer_hang = 0;
 	s->unanswered_pings = 0;
+	sessions_end(s->sessions); /* the program, if it was asked for already */
 	if (s->opt.spec->verbosity)
 		s->opt.note(text);
 	free(s->out->template_why);
@@ -220,6 +221,13 @@ static void on_setup_done(void *ctx, const struct error *err)
 	hooks_run(s, s->opt.plan->init_hooks, s->is_prepared ? 0 : s->opt.plan->n_init_hooks, on_init_hooks_done, s);
 }
 
+/* With nothing between the setup and the program both are sent at once: a clone's guest is woken once, not twice. */
+static bool starts_at_once(const struct supervisor *s)
+{
+	return s->state == SUP_SETUP && !s->opt.makes_prepared && !s->opt.waits_for_client &&
+	       (s->is_prepared || !s->opt.plan->n_init_hooks);
+}
+
 void sup_setup(struct supervisor *s)
 {
 	const struct run_plan *p = s->opt.plan;
@@ -239,4 +247,6 @@ void sup_setup(struct supervisor *s)
 		steps_join(&s->setup, &p->per_run);
 	sessions_connect(s->sessions, guest_channel(s->guest));
 	guest_steps(s->guest, &s->setup, on_setup_done, s);
+	if (starts_at_once(s))
+		program_send(s);
 }

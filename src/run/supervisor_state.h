@@ -104,6 +104,7 @@ struct supervisor {
 	const char *channel_why; /* the agent's port was closed: why */
 	int n_signals;	     /* INT and TERM so far */
 	bool is_up;	     /* the guest has been heard on its agent channel */
+	bool is_last;	     /* all that the kernel said and counted comes before the program's EXIT */
 	bool is_shell;	     /* the program has ended; this is the shell after it (-S) */
 	bool is_dumping;     /* a vmcore is being written: the machine stands still */
 	unsigned n_debuggers; /* clients that hold the gdb stub */
@@ -158,6 +159,9 @@ int sup_start_guest(struct supervisor *s, const struct machine *m, struct guest 
 /* ---- program.c ---- */
 /* output.log of the record, for a program in the background. */
 int program_open_output(struct supervisor *s, struct error *err);
+/* Asks the guest for it; it is refused there when a step of the setup has failed. */
+void program_send(struct supervisor *s);
+/* The setup is done: the program is sent if it was not, and its state begins. */
 void program_start(struct supervisor *s);
 struct outlet program_outlet(struct supervisor *s);
 /* What becomes of the run's program goes into the outcome. */

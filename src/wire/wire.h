@@ -58,6 +58,8 @@ enum wire_start_flags {
 	WIRE_START_HOOK = 1 << 2,   /* a profile's hook: stays out of the foreground */
 	WIRE_START_LOGIN = 1 << 3,  /* empty argv: the user's shell, as a login shell */
 	WIRE_START_PLANNED = 1 << 4, /* clients only: the program that the run was started for, whatever else is said here */
+	WIRE_START_IF_DONE = 1 << 5, /* refused with ECANCELED when a request before it failed: it may be sent behind them at once */
+	WIRE_START_LAST = 1 << 6,    /* the machine ends with it: every kernel message there is and COUNTS come before its EXIT */
 };
 
 /* What START starts. */

@@ -59,6 +59,8 @@ void net_loopback_up(void) {}
 int net_configure(const struct wire_network *m, struct error *err) { return error_set(err, ERROR_UNSUPPORTED, "%s", m->mac); }
 int memdev_make(const struct wire_memdev *m, struct error *err) { return m->count ? 0 : error_set(err, ERROR_USAGE, "0"); }
 int module_load(const char *module, const char *params, struct error *err) { return error_sys(err, ENOENT, "%s", module); }
+void finish_open_counts(void) {}
+void identity_open(void) {}
 void finish_send_counts(void) {}
 void finish_power_off(void) { abort(); /* testing is set */ }
 bool finish_is_test_machine(void) { return false; }
@@ -67,6 +69,7 @@ void spawn_close_from(int first) {}
 void spawn_reset_signals(void) {}
 
 static bool open_sessions[65536];
+void session_refuse(uint16_t number, int errnum, const char *text) { open_sessions[number] = false; }
 void session_start(uint16_t number, const struct wire_start *m) { open_sessions[number] = m->argv.n > 0; }
 bool session_exists(uint16_t number) { return open_sessions[number]; }
 bool session_data(uint16_t number, const struct wire_data *m) { return m->stream == 0; }
