@@ -5,6 +5,7 @@
 #include "cmd/doctor.h"
 #include "image/kernel.h"
 #include "image/root.h"
+#include "run/network.h"
 #include "spec/arch.h"
 #include "sys/fs.h"
 #include "sys/host.h"
@@ -120,6 +121,30 @@ static void check_room(struct doctor *d, const struct context *ctx)
 		doctor_add(d, DOCTOR_OK, NULL, "runtime folder %s", ctx->paths.runtime);
 }
 
+static void check_networks(struct doctor *d, const struct context *ctx)
+{
+	struct network_listing *v;
+	char address[NETWORK_TEXT_MAX];
+	size_t n;
+
+	if (network_list(&ctx->paths, &v, &n, NULL) < 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_str_ struct str who = STR_INIT;
+
+		for (uint32_t k = 0; v[i].members && k < v[i].members->n; k++) {
+			const struct hub_member *m = &v[i].members->members[k];
+
+			str_addf(&who, "%s %s (%s)", k ? "," : "", m->host, network_address(v[i].name, m->number, address));
+		}
+		if (v[i].members)
+			doctor_add(d, DOCTOR_OK, NULL, "network %s:%s", v[i].name, who.len ? who.p : " nobody");
+		else
+			doctor_add(d, DOCTOR_NOTE, "quiz stop --all", "network %s: its hub does not answer", v[i].name);
+	}
+	network_list_free(v, n);
+}
+
 void doctor_check_run(struct doctor *d, bool retry_kvm)
 {
 	_cleanup_context_ struct context ctx = { 0 };
@@ -140,4 +165,5 @@ void doctor_check_run(struct doctor *d, bool retry_kvm)
 	check_agent(d, &ctx.paths, arch);
 	check_store(d, &ctx, arch);
 	check_room(d, &ctx);
+	check_networks(d, &ctx);
 }

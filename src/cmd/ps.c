@@ -23,19 +23,34 @@ static void print_json(const struct client_machine *v, size_t n)
 	command_print_json(a);
 }
 
+/* "lab:server", joined by commas; "-" for a machine that is alone. */
+static void networks_of(const json_t *status, struct str *out)
+{
+	const json_t *a = json_object_get(status, "networks"), *n;
+	size_t i;
+
+	json_array_foreach(a, i, n)
+		str_addf(out, "%s%s:%s", out->len ? "," : "", text_of(n, "name"), text_of(n, "host"));
+	if (!out->len)
+		str_add_char(out, '-');
+}
+
 static void print_row(const struct client_machine *m)
 {
+	_cleanup_str_ struct str networks = STR_INIT;
 	char age[32], memory[32], cpu[32];
 
 	if (!m->status) {
 		printf("%-6s  no answer\n", m->id);
 		return;
 	}
-	printf("%-6s  %-8s  %-12s  %-10s  %-10s  %-10s  %-16s  %s\n", m->id, text_of(m->status, "state"),
+	networks_of(m->status, &networks);
+	printf("%-6s  %-8s  %-12s  %-10s  %-10s  %-10s  %-16s  %-12s  %s\n", m->id, text_of(m->status, "state"),
 	       format_duration_ms(m->age_ms, age, sizeof(age)),
 	       format_duration_ms((uint64_t)json_integer_value(json_object_get(m->status, "cpu_ms")), cpu, sizeof(cpu)),
 	       format_size((uint64_t)json_integer_value(json_object_get(m->status, "memory")), memory, sizeof(memory)),
-	       text_of(m->status, "profiles"), text_of(m->status, "kernel"), text_of(m->status, "program"));
+	       text_of(m->status, "profiles"), text_of(m->status, "kernel"), str_cstr(&networks),
+	       text_of(m->status, "program"));
 }
 
 static int ps_main(int argc, char **argv, struct error *err)
@@ -54,8 +69,8 @@ static int ps_main(int argc, char **argv, struct error *err)
 		print_json(v, n);
 	} else {
 		if (n)
-			printf("%-6s  %-8s  %-12s  %-10s  %-10s  %-10s  %-16s  %s\n", "ID", "STATE", "AGE", "CPU", "MEMORY",
-			       "PROFILES", "KERNEL", "PROGRAM");
+			printf("%-6s  %-8s  %-12s  %-10s  %-10s  %-10s  %-16s  %-12s  %s\n", "ID", "STATE", "AGE", "CPU", "MEMORY",
+			       "PROFILES", "KERNEL", "NETWORKS", "PROGRAM");
 		for (size_t i = 0; i < n; i++)
 			print_row(&v[i]);
 	}

@@ -89,15 +89,23 @@ int identity_apply(const struct wire_identity *m, struct error *err)
 	return 0;
 }
 
-/* Does a line of /etc/hosts name the host? */
-static bool hosts_has(const char *text, const char *name)
-{
-	size_t n = strlen(name);
+#define OWN_ADDRESS "127.0.1.1" /* of the host's own name, where no other line has it */
 
-	for (const char *p = strstr(text, name); p; p = strstr(p + 1, name))
-		if (p > text && strchr(" \t", p[-1]) && strchr(" \t\n", p[n])) /* the NUL counts */
-			return true;
-	return false;
+/* Drops the lines with it: they are of the image, or of the machine whose clone this one is. Returns what is left. */
+static size_t drop_own(char *text)
+{
+	size_t kept = 0, len;
+
+	for (const char *p = text; *p; p += len) {
+		len = strcspn(p, "\n");
+		len += p[len] == '\n';
+		if (strncmp(p, OWN_ADDRESS, strlen(OWN_ADDRESS)) == 0 && strchr(" \t", p[strlen(OWN_ADDRESS)]))
+			continue;
+		memmove(text + kept, p, len);
+		kept += len;
+	}
+	text[kept] = '\0';
+	return kept;
 }
 
 static void write_hosts(void)
@@ -106,15 +114,15 @@ static void write_hosts(void)
 	char line[2 * HOSTNAME_MAX];
 	ssize_t n = file_read("/etc/hosts", text, sizeof(text) - sizeof(line));
 
-	if (n > 0 && hosts_has(text, hostname))
-		return;
+	if (n > 0)
+		n = (ssize_t)drop_own(text);
 	if (n <= 0) {
 		static const char local[] = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
 
 		n = (ssize_t)strlen(local);
 		memcpy(text, local, sizeof(local));
 	}
-	file_path(line, sizeof(line), "%s127.0.1.1\t%s\n", n > 0 && text[n - 1] != '\n' ? "\n" : "", hostname);
+	file_path(line, sizeof(line), "%s" OWN_ADDRESS "\t%s\n", n > 0 && text[n - 1] != '\n' ? "\n" : "", hostname);
 	strcpy(text + n, line);
 	file_replace("/etc/hosts", text, strlen(text), 0644);
 }

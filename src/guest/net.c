@@ -135,28 +135,32 @@ static int match_nic(void *ctx, const char *name)
 	return 0;
 }
 
-int net_set_first_mac(const char *mac, struct error *err)
+static int set_mac(int sock, const char *ifname, const char *mac, struct error *err)
 {
-	struct nic_search s = { 0 };
 	struct ifreq ifr = { 0 };
 	uint8_t bytes[6];
-	_cleanup_close_ int sock = -1;
 
 	if (!net_parse_mac(mac, bytes))
 		return error_set(err, ERROR_USAGE, "'%s' is no MAC address", mac);
+	set_up(sock, ifname, false);
+	strcpy(ifr.ifr_name, ifname);
+	ifr.ifr_hwaddr.sa_family = ETHERNET;
+	memcpy(ifr.ifr_hwaddr.sa_data, bytes, sizeof(bytes));
+	if (ioctl(sock, SIOCSIFHWADDR, &ifr) < 0)
+		return error_sys(err, errno, "set the MAC of %s to %s", ifname, mac);
+	return 0;
+}
+
+int net_set_first_mac(const char *mac, struct error *err)
+{
+	struct nic_search s = { 0 };
+	_cleanup_close_ int sock = -1;
+
 	file_each_name("/sys/class/net", match_nic, &s);
 	if (!s.name[0])
 		return 0;
 	sock = open_socket(err);
-	if (sock < 0)
-		return -1;
-	set_up(sock, s.name, false);
-	strcpy(ifr.ifr_name, s.name);
-	ifr.ifr_hwaddr.sa_family = ETHERNET;
-	memcpy(ifr.ifr_hwaddr.sa_data, bytes, sizeof(bytes));
-	if (ioctl(sock, SIOCSIFHWADDR, &ifr) < 0)
-		return error_sys(err, errno, "set the MAC of %s to %s", s.name, mac);
-	return 0;
+	return sock < 0 ? -1 : set_mac(sock, s.name, mac, err);
 }
 
 static int set_address(int sock, const char *ifname, const char *address, struct error *err)
@@ -191,14 +195,54 @@ static int set_gateway(int sock, const char *gateway, struct error *err)
 	return 0;
 }
 
+/* Drops the lines of /etc/hosts that end like this one, which are of an earlier table. Returns what is left. */
+static size_t keep_others(char *text, size_t n, const char *comment)
+{
+	size_t kept = 0;
+
+	for (size_t at = 0; at < n;) {
+		const char *nl = memchr(text + at, '\n', n - at);
+		size_t len = nl ? (size_t)(nl + 1 - (text + at)) : n - at;
+		size_t tail = strlen(comment), body = nl ? len - 1 : len;
+
+		if (!*comment || body < tail || memcmp(text + at + body - tail, comment, tail) != 0) {
+			memmove(text + kept, text + at, len);
+			kept += len;
+		}
+		at += len;
+	}
+	if (kept && text[kept - 1] != '\n')
+		text[kept++] = '\n';
+	return kept;
+}
+
+#define HOSTS_MAX 65536 /* bytes of the root's own /etc/hosts that are kept */
+
+static int write_hosts(const struct wire_network *m, struct error *err)
+{
+	static char text[HOSTS_MAX + WIRE_PAYLOAD_MAX + 64];
+	uint32_t pos = 0;
+	const char *line = wire_list_next(&m->hosts, &pos);
+	ssize_t n;
+	size_t at;
+	int r;
+
+	if (!line)
+		return 0;
+	n = file_read("/etc/hosts", text, HOSTS_MAX);
+	at = keep_others(text, n > 0 ? (size_t)n : 0, strchr(line, '#') ? strchr(line, '#') : "");
+	for (; line; line = wire_list_next(&m->hosts, &pos))
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s\n", line);
+	r = file_make_dirs("/etc/hosts", false, 0755);
+	if (r == 0)
+		r = file_replace("/etc/hosts", text, at, 0644);
+	return r < 0 ? error_sys(err, -r, "write '/etc/hosts'") : 0;
+}
+
 /* resolv.conf, and the other machines' names. */
 static int write_files(const struct wire_network *m, struct error *err)
 {
 	static char text[WIRE_PAYLOAD_MAX + 64];
-	uint32_t pos = 0;
-	const char *line;
-	size_t at = 0;
-	_cleanup_close_ int fd = -1;
 
 	if (m->nameserver[0]) {
 		int n = snprintf(text, sizeof(text), "nameserver %s\n", m->nameserver);
@@ -209,14 +253,7 @@ static int write_files(const struct wire_network *m, struct error *err)
 		if (r < 0)
 			return error_sys(err, -r, "write '/etc/resolv.conf'");
 	}
-	while ((line = wire_list_next(&m->hosts, &pos)))
-		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s\n", line);
-	if (at == 0)
-		return 0;
-	fd = open("/etc/hosts", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-	if (fd < 0 || file_write_all(fd, text, at) < 0)
-		return error_sys(err, errno, "write '/etc/hosts'");
-	return 0;
+	return write_hosts(m, err);
 }
 
 int net_configure(const struct wire_network *m, struct error *err)
@@ -225,11 +262,15 @@ int net_configure(const struct wire_network *m, struct error *err)
 	_cleanup_close_ int sock = -1;
 	int r;
 
+	if (!m->mac[0])
+		return write_files(m, err);
 	file_each_name("/sys/class/net", match_nic, &s);
 	if (!s.name[0])
 		return error_set(err, ERROR_MISSING, "no network interface with MAC '%s' (is virtio_net there?)", m->mac);
 	sock = open_socket(err);
 	if (sock < 0)
+		return -1;
+	if (m->new_mac[0] && set_mac(sock, s.name, m->new_mac, err) < 0)
 		return -1;
 	if (m->address[0] && set_address(sock, s.name, m->address, err) < 0)
 		return -1;

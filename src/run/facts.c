@@ -46,6 +46,9 @@ void facts_clear(struct run_facts *f)
 	for (size_t i = 0; i < f->n_own_disks; i++)
 		free(f->own_disks[i].path);
 	free(f->own_disks);
+	for (size_t i = 0; i < f->n_networks; i++)
+		network_clear(&f->networks[i]);
+	free(f->networks);
 	free(f->cwd);
 	for (size_t i = 0; i < f->n_locks; i++)
 		close(f->locks[i]);
@@ -114,6 +117,8 @@ static int check_symbols(const struct run_facts *f, struct error *err)
 	_cleanup_free_ char *path = mem_printf("%s/config", f->kernel.dir);
 	_cleanup_str_ struct str config = STR_INIT;
 
+	if (f->profiles.n_nets && f->kernel.virtio_net == TRI_NO)
+		return error_set(err, ERROR_UNSUPPORTED, "kernel '%s' has no virtio_net, which a network needs", f->kernel.id);
 	if (!f->profiles.n_symbols || fs_read(path, KERNEL_CONFIG_MAX, &config, NULL) < 0)
 		return 0;
 	for (size_t i = 0; i < f->profiles.n_symbols; i++) {
@@ -370,6 +375,86 @@ static void make_machine_id(char id[33])
 		snprintf(id + 2 * i, 3, "%02x", r[i]);
 }
 
+/* ---- networks ---- */
+
+#define USER_NET "user"
+
+/* --net user[,restrict][,FORWARD[+FORWARD]...] is what profile net does by default. */
+static int take_user_net(const char *spec, struct profile_net *n, struct error *err)
+{
+	_cleanup_strv_ struct strv words = STRV_INIT;
+
+	strv_split(&words, spec, ",");
+	for (size_t i = 1; i < words.n; i++) {
+		if (str_eq(words.v[i], "restrict"))
+			n->is_restricted = true;
+		else if (str_starts(words.v[i], "tcp:") || str_starts(words.v[i], "udp:"))
+			strv_split(&n->forwards, words.v[i], "+");
+		else
+			return error_set(err, ERROR_USAGE, "--net %s: '%s' is neither 'restrict' nor a forward such as tcp:127.0.0.1:2222-:22",
+					 spec, words.v[i]);
+	}
+	return 0;
+}
+
+/* --net joins what profiles say of networks. */
+static int add_nets(struct run_facts *f, struct error *err)
+{
+	for (size_t i = 0; i < f->spec->nets.n; i++) {
+		_cleanup_free_ char *name = NULL;
+		_cleanup_free_ char *host = NULL;
+		const char *spec = f->spec->nets.v[i];
+		struct profile_net *n = VEC_PUSH(f->profiles.nets, f->profiles.n_nets);
+
+		n->profile = mem_strdup("--net");
+		profile_add_module(&f->profiles, "--net", "virtio_net");
+		if (str_eq(spec, USER_NET) || str_starts(spec, USER_NET ",")) {
+			if (take_user_net(spec, n, err) < 0)
+				return -1;
+			continue;
+		}
+		if (network_parse(spec, &name, &host, err) < 0)
+			return -1;
+		n->name = mem_strdup(spec);
+	}
+	return 0;
+}
+
+static bool is_joined(const struct run_facts *f, const char *name)
+{
+	for (size_t i = 0; i < f->n_networks; i++)
+		if (str_eq(f->networks[i].name, name))
+			return true;
+	return false;
+}
+
+/* Last of all: the other machines are told of it. */
+static int join_networks(struct run_facts *f, struct error *err)
+{
+	const char *id = f->run_dir ? strrchr(f->run_dir, '/') + 1 : "ID";
+
+	for (size_t i = 0; i < f->profiles.n_nets; i++) {
+		_cleanup_free_ char *name = NULL;
+		_cleanup_free_ char *host = NULL;
+		struct network *n;
+
+		if (!f->profiles.nets[i].name)
+			continue;
+		if (network_parse(f->profiles.nets[i].name, &name, &host, err) < 0)
+			return -1;
+		if (is_joined(f, name))
+			return error_set(err, ERROR_USAGE, "a machine joins network '%s' once", name);
+		n = VEC_PUSH(f->networks, f->n_networks);
+		network_init(n, name, host ? host : id);
+		if (f->is_dry)
+			continue;
+		if (network_join(n, f->paths, err) < 0)
+			return -1;
+		n->has_changed = false; /* the plan knows them */
+	}
+	return 0;
+}
+
 /* What is in the table of options and not in this version must not look as if it had been done. */
 static int refuse_unbuilt(const struct runspec *rs, struct error *err)
 {
@@ -377,7 +462,6 @@ static int refuse_unbuilt(const struct runspec *rs, struct error *err)
 		bool is_asked;
 		const char *option, *instead;
 	} unbuilt[] = {
-		{ rs->nets.n, "--net", "quiz -p net ..." },
 		{ rs->max_memory_bytes, "--max-memory", "quiz --memory SIZE ..." },
 	};
 
@@ -403,7 +487,7 @@ int facts_gather(struct run_facts *f, struct error *err)
 	profile_dirs_init(&dirs, f->paths, f->workspace);
 	r = profile_resolve(&dirs, f->config, f->spec, &f->profiles, err);
 	profile_dirs_clear(&dirs);
-	if (r < 0 || find_arch(f, err) < 0 || find_kernel(f, err) < 0 || check_symbols(f, err) < 0)
+	if (r < 0 || add_nets(f, err) < 0 || find_arch(f, err) < 0 || find_kernel(f, err) < 0 || check_symbols(f, err) < 0)
 		return -1;
 	if (vmm_probe(f->arch, f->spec->qemu, f->paths->cache, &f->caps, err) < 0)
 		return -1;
@@ -418,5 +502,5 @@ int facts_gather(struct run_facts *f, struct error *err)
 	if (take_root_layer(f) < 0 || pack_kernel(f, err) < 0 || pack_zfs(f, err) < 0 || pack_profiles(f, err) < 0 ||
 	    pack_user(f, err) < 0)
 		return -1;
-	return make_disks(f, err) < 0 ? -1 : make_own_disks(f, err);
+	return make_disks(f, err) < 0 || make_own_disks(f, err) < 0 || join_networks(f, err) < 0 ? -1 : 0;
 }

@@ -8,6 +8,7 @@
  */
 
 #include "image/layer.h"
+#include "run/network.h"
 #include "run/run_plan.h"
 #include "spec/config.h"
 #include "spec/kernel.h"
@@ -82,6 +83,8 @@ struct run_facts {
 	size_t n_disks;
 	struct fact_own_disk *own_disks;
 	size_t n_own_disks;
+	struct network *networks;		 /* owned; of those nets of the profiles that have a name, in order */
+	size_t n_networks;
 	char *cwd;				 /* owned; host's current folder */
 	bool wants_workspace;			 /* program, argument or cwd lies in the workspace's tree */
 	bool stdin_is_tty, stdout_is_tty;

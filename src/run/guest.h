@@ -48,6 +48,8 @@ typedef void guest_done_fn(void *ctx, const struct error *err);
  */
 void guest_steps(struct guest *g, const struct steps *steps, guest_done_fn *done, void *ctx);
 /* Forgets a sequence that is under way: its answers are ignored. */
+/* Requests whose outcome nobody waits for, at any time; the agent answers into the void. */
+void guest_tell(struct guest *g, const struct steps *steps);
 void guest_steps_forget(struct guest *g);
 
 /* Any byte from agent or console since the last call: a sign of life. */

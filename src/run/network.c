@@ -69,7 +69,10 @@ char *network_address(const char *name, unsigned number, char *buf)
 	unsigned char ip[4];
 
 	address_bytes(name, number, ip);
-	snprintf(buf, NETWORK_TEXT_MAX, "%u.%u.%u.%u", ip[0], ip[1], ip[2], ip[3]);
+	if (number)
+		snprintf(buf, NETWORK_TEXT_MAX, "%u.%u.%u.%u", ip[0], ip[1], ip[2], ip[3]);
+	else
+		snprintf(buf, NETWORK_TEXT_MAX, "%u.%u.%u.N", ip[0], ip[1], ip[2]);
 	return buf;
 }
 
@@ -78,7 +81,10 @@ char *network_mac(const char *name, unsigned number, char *buf)
 	unsigned char ip[4];
 
 	address_bytes(name, number, ip);
-	snprintf(buf, NETWORK_TEXT_MAX, "52:54:%02x:%02x:%02x:%02x", ip[0], ip[1], ip[2], ip[3]);
+	if (number)
+		snprintf(buf, NETWORK_TEXT_MAX, "52:54:%02x:%02x:%02x:%02x", ip[0], ip[1], ip[2], ip[3]);
+	else
+		snprintf(buf, NETWORK_TEXT_MAX, "52:54:%02x:%02x:%02x:N", ip[0], ip[1], ip[2]);
 	return buf;
 }
 
@@ -89,7 +95,8 @@ void network_hosts(const struct network *n, struct strv *out)
 	for (uint32_t i = 0; n->members && i < n->members->n; i++) {
 		const struct hub_member *m = &n->members->members[i];
 
-		strv_addf(out, "%s %s %s.%s", network_address(n->name, m->number, address), m->host, m->host, n->name);
+		strv_addf(out, "%s\t%s %s.%s\t# quiz %s", network_address(n->name, m->number, address), m->host, m->host, n->name,
+			  n->name);
 	}
 }
 
@@ -250,7 +257,7 @@ static int introduce(struct network *n, int fd_consumed, struct error *err)
 	n->control_fd = take_fd(&fd);
 	free(n->members);
 	n->members = take_ptr(t);
-	n->is_told = false;
+	n->has_changed = true;
 	return 0;
 }
 
@@ -314,7 +321,7 @@ int network_read(struct network *n)
 		return -1;
 	free(n->members);
 	n->members = t;
-	n->is_told = false;
+	n->has_changed = true;
 	return 1;
 }
 

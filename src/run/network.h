@@ -31,7 +31,7 @@ struct network {
 	int vmm_fd;	    /* the VMM's end of the frames; stays open, as a machine may start more than one VMM */
 	int hub_fd;	    /* a copy of the hub's end, for the next hub */
 	struct hub_table *members; /* owned */
-	bool is_told;	    /* the guest knows `members` */
+	bool has_changed;   /* `members`, since the machine was planned or the guest was told */
 };
 
 /*
@@ -40,7 +40,7 @@ struct network {
  */
 int network_parse(const char *spec, char **ret_name, char **ret_host, struct error *err);
 
-/* For member n: "10.65.3.7", "52:54:0a:41:03:07". buf at least NETWORK_TEXT_MAX. Return buf. */
+/* For member n: "10.65.3.7", "52:54:0a:41:03:07"; for 0, who is not known yet, "N" in its place. buf at least NETWORK_TEXT_MAX. Return buf. */
 #define NETWORK_TEXT_MAX 24
 char *network_address(const char *name, unsigned number, char *buf);
 char *network_mac(const char *name, unsigned number, char *buf);
@@ -59,7 +59,7 @@ int network_join(struct network *n, const struct paths *p, struct error *err);
 int network_read(struct network *n);
 int network_rejoin(struct network *n, const struct paths *p, struct error *err);
 
-/* "10.65.3.7 server server.lab" for each member, for /etc/hosts. */
+/* "10.65.3.7 server server.lab # quiz lab" for each member, for /etc/hosts. */
 void network_hosts(const struct network *n, struct strv *out);
 
 /* The networks that have a hub, and who is in them, for `quiz doctor`. The caller frees with network_list_free(). */

@@ -174,11 +174,14 @@ static int add_shares(struct run_plan *p, const struct run_facts *f, struct erro
 
 static void add_nics(struct machine *m, const struct run_facts *f)
 {
+	size_t n_hubs = 0;
+
 	for (size_t i = 0; i < f->profiles.n_nets; i++) {
 		const struct profile_net *pn = &f->profiles.nets[i];
 		struct nic *nic = VEC_PUSH(m->nics, m->n_nics);
 
-		nic->kind = NET_USER;
+		nic->kind = pn->name ? NET_HUB : NET_USER;
+		nic->fd = pn->name ? f->networks[n_hubs++].vmm_fd : -1;
 		nic->mac = mem_printf("52:54:00:71:7a:%02x", (unsigned)i);
 		nic->is_restricted = pn->is_restricted;
 		strv_add_all(&nic->forwards, pn->forwards.v);
@@ -419,13 +422,34 @@ static void plan_devices(struct run_plan *p, const struct run_facts *f)
 
 		steps_add(&p->per_run, STEP_NODE, node + strlen("/dev/"), node);
 	}
-	for (size_t i = 0; i < p->machine.n_nics; i++) {
-		struct step *s = steps_add(&p->per_run, STEP_NETWORK, p->machine.nics[i].mac, "10.0.2.15/24");
+}
 
-		free(s->c);
-		s->c = mem_strdup("10.0.2.2");
-		free(s->d);
-		s->d = mem_strdup("10.0.2.3");
+static void set_text(char **field, const char *text)
+{
+	free(*field);
+	*field = mem_strdup(text);
+}
+
+static void plan_networks(struct run_plan *p, const struct run_facts *f)
+{
+	const struct network *hub = f->networks;
+
+	for (size_t i = 0; i < p->machine.n_nics; i++) {
+		const struct nic *nic = &p->machine.nics[i];
+		char text[NETWORK_TEXT_MAX];
+		struct step *s;
+
+		if (nic->kind == NET_USER) {
+			s = steps_add(&p->per_run, STEP_NETWORK, nic->mac, "10.0.2.15/24");
+			set_text(&s->c, "10.0.2.2");
+			set_text(&s->d, "10.0.2.3");
+			continue;
+		}
+		s = steps_add(&p->per_run, STEP_NETWORK, nic->mac, NULL);
+		free(s->b);
+		s->b = mem_printf("%s/24", network_address(hub->name, hub->number, text));
+		set_text(&s->e, network_mac(hub->name, hub->number, text));
+		network_hosts(hub++, &s->list);
 	}
 }
 
@@ -457,10 +481,12 @@ static int plan_hooks(struct run_plan *p, const struct run_facts *f, struct erro
 
 static int plan_setup(struct run_plan *p, const struct run_facts *f, struct error *err)
 {
-	steps_add(&p->identity, STEP_IDENTITY, "quiz", f->machine_id);
+	/* In a network a machine is who the others know it as. */
+	steps_add(&p->identity, STEP_IDENTITY, f->n_networks ? f->networks[0].host : "quiz", f->machine_id);
 	plan_layers(p, f);
 	plan_modules(p, f);
 	plan_devices(p, f);
+	plan_networks(p, f);
 	plan_zfs_run(p, f);
 	plan_shares(p, f);
 	return plan_hooks(p, f, err);
@@ -588,7 +614,7 @@ static void plan_prepared(struct run_plan *p, const struct run_facts *f)
 	char key[17];
 
 	p->can_prepare = p->can_template && f->profiles.is_template_safe && !f->n_disks && !f->n_own_disks &&
-			 !p->machine.n_nics && (!f->profiles.wants_openzfs || f->zfs_reseed);
+			 (!f->profiles.wants_openzfs || f->zfs_reseed);
 	if (!p->can_prepare)
 		return;
 	if (f->profiles.wants_openzfs) {

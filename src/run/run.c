@@ -249,12 +249,22 @@ static void be_silent(const char *text)
 {
 }
 
+/* A template is made without its machine being in any network. */
+static void leave_networks(struct run_facts *f, struct run_plan *plan)
+{
+	for (size_t i = 0; i < f->n_networks; i++)
+		network_clear(&f->networks[i]);
+	f->n_networks = 0;
+	for (size_t i = 0; i < plan->machine.n_nics; i++)
+		plan->machine.nics[i].fd = -1;
+}
+
 /*
  * The next run with these profiles finds them ready: a prepared template is
  * made by a process of its own, after the user has his result. Whatever fails
  * there fails silently, as nobody waits for it.
  */
-static void prepare_in_background(const struct supervisor_options *run)
+static void prepare_in_background(const struct supervisor_options *run, struct run_facts *f, struct run_plan *plan)
 {
 	struct supervisor_options so = *run;
 	struct record rec = { .lock_fd = -1 };
@@ -269,6 +279,7 @@ static void prepare_in_background(const struct supervisor_options *run)
 		return;
 	proc_detach();
 	close(run->record->lock_fd); /* the run itself is over */
+	leave_networks(f, plan);
 	if (nice(10) < 0) {
 		/* As urgent as before, then. */
 	}
@@ -281,6 +292,7 @@ static void prepare_in_background(const struct supervisor_options *run)
 	so.record = &rec;
 	so.run_dir = dir;
 	so.decided = NULL;
+	so.n_networks = 0;
 	so.has_local = so.waits_for_client = false;
 	so.makes_prepared = true;
 	so.note = be_silent;
@@ -324,7 +336,8 @@ static int run_once(struct run_facts *f, const struct run_request *req, struct r
 	struct run_plan plan = { 0 };
 	struct run_end end = { f, &plan, rec, wall_clock_ms() };
 	struct supervisor_options so = { .paths = req->paths, .spec = req->spec, .plan = &plan, .caps = &f->caps,
-					 .record = rec, .run_dir = f->run_dir, .has_local = !bg,
+					 .record = rec, .run_dir = f->run_dir, .networks = f->networks,
+					 .n_networks = f->n_networks, .has_local = !bg,
 					 .waits_for_client = bg && bg->waits_for_client, .note = note,
 					 .decided = on_decided, .decided_ctx = &end,
 					 .ready = bg ? bg->ready : NULL, .ctx = bg ? bg->ctx : NULL };
@@ -337,7 +350,7 @@ static int run_once(struct run_facts *f, const struct run_request *req, struct r
 	if (r == 0 && plan.can_prepare && !req->spec->cold && !o->was_prepared && !o->kvm_was_silent &&
 	    o->facts.program >= PROGRAM_EXITED && !analyser_crash(o->analyser) &&
 	    (!plan.prepare_on_repeat || template_was_wanted(req->paths, plan.prepared_key)))
-		prepare_in_background(&so);
+		prepare_in_background(&so, f, &plan);
 	run_plan_clear(&plan);
 	return r;
 }

@@ -241,6 +241,20 @@ static bool watcher_frame(struct client *c, const struct wire_frame *f)
 
 /* ---- what clients say ---- */
 
+static json_t *networks_json(const struct supervisor *s)
+{
+	json_t *a = json_array();
+	char address[NETWORK_TEXT_MAX];
+
+	for (size_t i = 0; i < s->opt.n_networks; i++) {
+		const struct network *n = &s->opt.networks[i];
+
+		json_array_append_new(a, json_pack("{s:s, s:s, s:s, s:b}", "name", n->name, "host", n->host, "address",
+						   network_address(n->name, n->number, address), "connected", n->control_fd >= 0));
+	}
+	return a;
+}
+
 static char *status_json(struct server *sv)
 {
 	struct supervisor *s = sv->s;
@@ -274,6 +288,7 @@ static char *status_json(struct server *sv)
 	json_object_set_new(o, "pid", json_integer(getpid()));
 	json_object_set_new(o, "vmm_pid", json_integer(s->guest ? vmm_pid(guest_vmm(s->guest)) : 0));
 	json_object_set_new(o, "sessions", json_integer((json_int_t)sessions_count(s->sessions)));
+	json_object_set_new(o, "networks", networks_json(s));
 	json_object_set_new(o, "tty", json_boolean(p->program.tty));
 	json_object_set_new(o, "crash", analyser_crash(s->analyser) ? json_string(analyser_crash(s->analyser)->title) : json_null());
 	json_object_set_new(o, "gdb", s->guest && vmm_gdb_socket(guest_vmm(s->guest))

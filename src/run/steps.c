@@ -15,6 +15,7 @@ void steps_clear(struct steps *s)
 		free(s->v[i].b);
 		free(s->v[i].c);
 		free(s->v[i].d);
+		free(s->v[i].e);
 		strv_clear(&s->v[i].list);
 	}
 	free(s->v);
@@ -30,6 +31,7 @@ struct step *steps_add(struct steps *s, enum step_kind kind, const char *a, cons
 	st->b = mem_strdup(b ? b : "");
 	st->c = mem_strdup("");
 	st->d = mem_strdup("");
+	st->e = mem_strdup("");
 	return st;
 }
 
@@ -76,7 +78,8 @@ void step_describe(const struct step *s, struct str *out)
 		str_addf(out, "make block node '%s' for disk '%s'", s->b, s->a);
 		break;
 	case STEP_NETWORK:
-		str_addf(out, "bring up the network interface %s%s%s", s->a, *s->b ? " with address " : "", s->b);
+		str_addf(out, "bring up the network interface %s%s%s%s%s", s->a, *s->b ? " with address " : "", s->b,
+			 *s->e ? " and MAC " : "", s->e);
 		break;
 	case STEP_COUNTERS:
 		str_add(out, "read the kernel's counters");
@@ -89,7 +92,7 @@ void step_describe(const struct step *s, struct str *out)
 
 uint64_t step_hash(const struct step *s)
 {
-	const char *const texts[] = { s->a, s->b, s->c, s->d };
+	const char *const texts[] = { s->a, s->b, s->c, s->d, s->e };
 	const uint64_t numbers[] = { s->kind, s->n, s->count, s->mode, s->flags, s->list.n };
 	uint64_t h = hash_mem(HASH_INIT, numbers, sizeof(numbers));
 
@@ -146,7 +149,7 @@ size_t step_encode(const struct step *s, uint32_t id, void *buf)
 	case STEP_NODE:
 		return PUT(node, id, s->a, s->b);
 	case STEP_NETWORK:
-		return PUT(network, id, s->a, s->b, s->c, s->d, list_of(&s->list));
+		return PUT(network, id, s->a, s->e, s->b, s->c, s->d, list_of(&s->list));
 	case STEP_COUNTERS:
 		return PUT(counters, id);
 	case STEP_FINISH:

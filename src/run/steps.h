@@ -22,14 +22,14 @@ enum step_kind {
 	STEP_LOAD_MODULE, /* module, parameters; flags */
 	STEP_MEMDEV,	  /* prefix; count, n: bytes, mode: sector size */
 	STEP_NODE,	  /* serial, path */
-	STEP_NETWORK,	  /* mac, address, gateway, nameserver; list: hosts */
+	STEP_NETWORK,	  /* mac, address, gateway, nameserver, new mac; list: hosts */
 	STEP_COUNTERS,
 	STEP_FINISH,	  /* flags: wire_finish_flags */
 };
 
 struct step {
 	enum step_kind kind;
-	char *a, *b, *c, *d; /* owned; meaning per kind, in the order given above */
+	char *a, *b, *c, *d, *e; /* owned; meaning per kind, in the order given above */
 	struct strv list;
 	uint64_t n;
 	uint32_t count, mode, flags;

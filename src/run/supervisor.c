@@ -91,6 +91,7 @@ static int set_up(struct supervisor *s, struct error *err)
 	s->sessions = sessions_new();
 	s->loop = loop_new();
 	watch_signals(s);
+	networks_start(s);
 	if (s->opt.has_local)
 		s->local = local_new(s->loop, &outlet);
 	else if (!s->opt.waits_for_client && !s->opt.makes_prepared && program_open_output(s, err) < 0)
@@ -105,6 +106,7 @@ static void tear_down(struct supervisor *s)
 	server_free(s->server);
 	s->server = NULL;
 	local_free(s->local);
+	networks_stop(s);
 	guest_free(s->maker);
 	guest_free(s->guest);
 	template_free(s->template);

@@ -15,6 +15,7 @@
  * outcome.
  */
 
+#include "run/network.h"
 #include "run/record.h"
 #include "run/run_plan.h"
 #include "run/verdict.h"
@@ -30,6 +31,8 @@ struct supervisor_options {
 	const struct vmm_caps *caps;
 	struct record *record;
 	const char *run_dir;	  /* 0700 runtime folder of this run */
+	struct network *networks; /* borrowed; joined */
+	size_t n_networks;
 	bool has_local;		  /* the program's streams are our own stdin, stdout, stderr; else its output goes to output.log */
 	bool makes_prepared;	  /* no run at all: a clone of the base template becomes a prepared one */
 	bool waits_for_client;	  /* the program is started by a client, and the machine stays until it is stopped */

@@ -218,6 +218,7 @@ static void on_setup_done(void *ctx, const struct error *err)
 		return;
 	}
 	s->state = SUP_HOOKS;
+	networks_set_up(s);
 	hooks_run(s, s->opt.plan->init_hooks, s->is_prepared ? 0 : s->opt.plan->n_init_hooks, on_init_hooks_done, s);
 }
 

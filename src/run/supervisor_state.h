@@ -64,6 +64,7 @@ struct collection {
 };
 
 struct server;
+struct network_watch;
 
 struct supervisor {
 	struct supervisor_options opt;
@@ -88,6 +89,7 @@ struct supervisor {
 	struct session *program;
 	struct local *local;
 	struct server *server;
+	struct network_watch *networks; /* owned; one per network */
 	struct hook_queue hooks;
 	struct collection collection;
 	struct steps finish;
@@ -213,6 +215,12 @@ void debugger_attach(struct supervisor *s, vmm_done_fn *done, void *ctx);
 void debugger_detach(struct supervisor *s);
 /* May the machine be standing still because somebody looks at it? */
 bool debugger_holds(const struct supervisor *s);
+
+/* ---- networks.c ---- */
+void networks_start(struct supervisor *s);
+/* The guest has its files now: what has changed since the machine was planned is told, and from now on at once. */
+void networks_set_up(struct supervisor *s);
+void networks_stop(struct supervisor *s);
 
 /* ---- server.c ---- */
 int server_new(struct supervisor *s, struct server **ret, struct error *err);

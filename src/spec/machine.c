@@ -82,7 +82,7 @@ void machine_describe(const struct machine *m, struct str *out)
 	for (size_t i = 0; i < m->n_shares; i++)
 		str_addf(out, "share.%zu=%s %s\n", i, m->shares[i].tag, m->shares[i].is_readonly ? "ro" : "rw");
 	for (size_t i = 0; i < m->n_nics; i++)
-		str_addf(out, "nic.%zu=%s\n", i, m->nics[i].kind == NET_USER ? "user" : "stream");
+		str_addf(out, "nic.%zu=%s\n", i, m->nics[i].kind == NET_USER ? "user" : "hub");
 	for (size_t i = 0; i < m->extra_args.n; i++)
 		add(out, "argument", m->extra_args.v[i]);
 }

@@ -65,13 +65,13 @@ struct share {
 /* A network interface. */
 enum net_kind {
 	NET_USER,   /* QEMU's user networking */
-	NET_STREAM, /* a unix socket of our hub, `path` */
+	NET_HUB,    /* a private network between machines: frames over the socket `fd` */
 };
 
 struct nic {
 	enum net_kind kind;
-	char *mac;	/* owned */
-	char *path;	/* owned; NET_STREAM */
+	char *mac;	/* owned; of a NET_HUB a placeholder, as clones differ: the agent sets the real one */
+	int fd;		/* NET_HUB: borrowed, connected datagram socket; -1: not connected to anything */
 	struct strv forwards; /* NET_USER: "tcp:127.0.0.1:2222-:22" */
 	bool is_restricted;   /* NET_USER: no way out to the host's networks */
 };

@@ -165,6 +165,8 @@ struct profile_set {
 int profile_resolve(const struct profile_dirs *dirs, const struct config *config, const struct runspec *rs,
 		    struct profile_set *ret, struct error *err);
 void profile_set_clear(struct profile_set *set);
+/* One more module to load, once, for `who` (a profile, or an option). */
+void profile_add_module(struct profile_set *set, const char *who, const char *name);
 
 /* Adds what a host-setup hook printed (profile.conf's effect sections). text is limited to INI_TEXT_MAX. */
 int profile_apply_directives(struct profile_set *set, const char *profile, const char *text, size_t n,

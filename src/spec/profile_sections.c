@@ -300,6 +300,11 @@ static int end_disk(struct profile_group *g, struct error *err)
 	return 0;
 }
 
+void profile_add_module(struct profile_set *set, const char *who, const char *name)
+{
+	profile_set_add_module(set, who, name);
+}
+
 static int end_net(struct profile_group *g, struct error *err)
 {
 	struct profile_net *n = VEC_PUSH(g->set->nets, g->set->n_nets);

@@ -51,7 +51,6 @@ void machine_clear(struct machine *m)
 	}
 	for (size_t i = 0; i < m->n_nics; i++) {
 		free(m->nics[i].mac);
-		free(m->nics[i].path);
 		strv_clear(&m->nics[i].forwards);
 	}
 	free(m->disks);

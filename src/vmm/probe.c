@@ -42,7 +42,7 @@
 /* The answer's fields, once: struct member and cache key. */
 #define CAPS_FLAGS(X)                                                          \
 	X(has_microvm) X(has_q35) X(has_kvm) X(has_sandbox) X(has_9p) X(has_pvpanic) X(has_vmcoreinfo)     \
-	X(has_stream_netdev) X(has_user_netdev) X(has_ignore_shared)
+	X(has_user_netdev) X(has_ignore_shared)
 
 void vmm_caps_clear(struct vmm_caps *c)
 {
@@ -215,7 +215,6 @@ static void on_greeting(void *ctx, const json_t *version)
 	p->caps->version = (uint32_t)(json_integer_value(json_object_get(version, "major")) * 10000 +
 				      json_integer_value(json_object_get(version, "minor")) * 100 +
 				      json_integer_value(json_object_get(version, "micro")));
-	p->caps->has_stream_netdev = p->caps->version >= 70200;
 }
 
 static void on_closed(void *ctx, const struct error *why)

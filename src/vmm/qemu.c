@@ -295,15 +295,25 @@ static int start_process(struct vmm *v, const struct machine *m, const struct st
 	if (opt->scratch_dir && has_snapshot(m))
 		scratch_environment(opt->scratch_dir, &env);
 
-	const struct proc_fd fds[] = {
-		{ stderr_theirs, STDERR_FILENO }, { qmp_theirs, QEMU_FD_QMP }, { console_theirs, QEMU_FD_CONSOLE },
-		{ agent_theirs, QEMU_FD_AGENT },  { ram, QEMU_FD_RAM },
+	struct proc_fd fds[5 + QEMU_NICS_MAX] = {
+		{ stderr_theirs, STDERR_FILENO },
+		{ qmp_theirs, QEMU_FD_QMP },
+		{ console_theirs, QEMU_FD_CONSOLE },
+		{ agent_theirs, QEMU_FD_AGENT },
 	};
+	size_t n_fds = 4;
+
+	if (ram >= 0)
+		fds[n_fds++] = (struct proc_fd){ ram, QEMU_FD_RAM };
+	for (size_t i = 0; i < m->n_nics; i++)
+		if (m->nics[i].kind == NET_HUB && m->nics[i].fd >= 0)
+			fds[n_fds++] = (struct proc_fd){ m->nics[i].fd, QEMU_FD_NICS + (int)i };
+
 	const struct proc_spec spec = {
 		.argv = (const char *const *)argv->v,
 		.env = (const char *const *)(env.n ? env.v : NULL),
 		.fds = fds,
-		.n_fds = ARRAY_SIZE(fds) - (ram < 0),
+		.n_fds = n_fds,
 		.oom_score_adj = opt->oom_score_adj,
 	};
 	if (proc_start(&spec, &v->pid, err) < 0)

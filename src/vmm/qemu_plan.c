@@ -368,6 +368,12 @@ static int add_shares(struct strv *argv, const struct machine *m, const struct v
 	return 0;
 }
 
+/*
+ * Between our machines nothing limits a frame but their own buffers, and a
+ * frame costs an emulated guest about the same whatever its size.
+ */
+#define HUB_MTU ",host_mtu=9000"
+
 static int add_nics(struct strv *argv, const struct machine *m, const struct vmm_caps *caps, unsigned *index,
 		    struct error *err)
 {
@@ -390,15 +396,14 @@ static int add_nics(struct strv *argv, const struct machine *m, const struct vmm
 			}
 			strv_add(argv, "-netdev");
 			strv_add_take(argv, str_take(&s));
-		} else {
-			_cleanup_free_ char *path = escape(nic->path);
-
-			if (!caps->has_stream_netdev)
-				return error_set(err, ERROR_UNSUPPORTED, "cannot join machines by a network: '%s' is older than 7.2",
-						 caps->binary);
-			arg(argv, "-netdev", "stream,id=net%zu,server=off,addr.type=unix,addr.path=%s", i, path);
+		} else if (nic->fd >= 0) {
+			/* A connected datagram socket: one frame each, so that no frame can be torn. */
+			arg(argv, "-netdev", "socket,id=net%zu,fd=%zu", i, QEMU_FD_NICS + i);
+		} else { /* a port of a hub inside QEMU that has no other */
+			arg(argv, "-netdev", "hubport,id=net%zu,hubid=%zu", i, i);
 		}
-		virtio_device(argv, m, index, "net", "id=nic%zu,netdev=net%zu,mac=%s%s", i, i, nic->mac, no_rom);
+		virtio_device(argv, m, index, "net", "id=nic%zu,netdev=net%zu,mac=%s%s%s", i, i, nic->mac,
+			      nic->kind == NET_HUB ? HUB_MTU : "", no_rom);
 	}
 	return 0;
 }
@@ -445,6 +450,8 @@ static int check(const struct machine *m, const struct vmm_caps *caps, struct er
 			error_hint(err, "quiz --machine q35 ...");
 		return -1;
 	}
+	if (m->n_nics > QEMU_NICS_MAX)
+		return error_set(err, ERROR_UNSUPPORTED, "cannot give the machine %zu networks: it takes %d", m->n_nics, QEMU_NICS_MAX);
 	if (m->append && strlen(m->append) >= m->arch->append_max)
 		return error_set(err, ERROR_USAGE, "cannot pass %zu bytes of kernel options: %s takes %u", strlen(m->append),
 				 m->arch->name, m->arch->append_max - 1);
@@ -502,6 +509,7 @@ void vmm_describe(const struct machine *m, const struct vmm_caps *caps, struct s
 	const struct vmm_options opt = { .empty_dir = "-" };
 	_cleanup_free_ struct disk *disks = mem_alloc((m->n_disks + 1) * sizeof(*disks));
 	_cleanup_free_ struct share *shares = mem_alloc((m->n_shares + 1) * sizeof(*shares));
+	_cleanup_free_ struct nic *nics = mem_alloc((m->n_nics + 1) * sizeof(*nics));
 	_cleanup_strv_ struct strv argv = STRV_INIT;
 	struct machine x = *m; /* shallow: only read */
 	uint64_t h = HASH_INIT;
@@ -517,8 +525,14 @@ void vmm_describe(const struct machine *m, const struct vmm_caps *caps, struct s
 		shares[i] = m->shares[i];
 		shares[i].host_path = NULL;
 	}
+	for (size_t i = 0; i < m->n_nics; i++) {
+		nics[i] = m->nics[i];
+		nics[i].fd = -1;
+		nics[i].forwards = (struct strv)STRV_INIT;
+	}
 	x.disks = disks;
 	x.shares = shares;
+	x.nics = nics;
 	x.kernel_path = x.initrd_path = (char *)"-";
 	x.ram_mode = RAM_ANONYMOUS;
 	x.is_incoming = x.has_gdb = false;

@@ -14,7 +14,10 @@ enum qemu_fd {
 	QEMU_FD_CONSOLE = 4,
 	QEMU_FD_AGENT = 5,
 	QEMU_FD_RAM = 6, /* the memory's file, when it has one: its path may change while QEMU starts */
+	QEMU_FD_NICS = 8, /* of the first nic; each of NET_HUB with a socket has its own */
 };
+
+#define QEMU_NICS_MAX 8
 
 /* In vmm_options.run_dir. */
 #define QEMU_GDB_SOCKET "gdb.sock"

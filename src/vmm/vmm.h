@@ -39,7 +39,6 @@ struct vmm_caps {
 	bool has_9p;		  /* -fsdev local and virtio-9p */
 	bool has_pvpanic;	  /* the architecture's pvpanic device */
 	bool has_vmcoreinfo;
-	bool has_stream_netdev;	  /* -netdev stream (7.2) */
 	bool has_user_netdev;	  /* slirp */
 	bool has_ignore_shared;	  /* migration capability x-ignore-shared: templates are possible */
 };

@@ -227,9 +227,13 @@ const char *wire_stage_name(uint32_t stage);
 #define WIRE_FIELDS_MEMDEV(F) F(u32, id) F(str, prefix) F(u32, count) F(u64, size_bytes) F(u32, sector_bytes)
 /* A real block node `path` for the virtio disk with that serial. */
 #define WIRE_FIELDS_NODE(F) F(u32, id) F(str, serial) F(str, path)
-/* Brings a network interface up by MAC (address "": only up). address "10.0.2.15/24". */
+/*
+ * Brings the network interface with that MAC up (mac "": none, only the files), under
+ * a new one if new_mac is not "". address "10.0.2.15/24", or "": only up. hosts are lines
+ * for /etc/hosts; they take the place of those that end with the same "# comment".
+ */
 #define WIRE_FIELDS_NETWORK(F)                                                 \
-	F(u32, id) F(str, mac) F(str, address) F(str, gateway) F(str, nameserver) F(list, hosts)
+	F(u32, id) F(str, mac) F(str, new_mac) F(str, address) F(str, gateway) F(str, nameserver) F(list, hosts)
 /* Asks for the kernel's own counters; COUNTS comes before the RESULT. */
 #define WIRE_FIELDS_COUNTERS(F) F(u32, id)
 /* "name=value" each: tainted, oops_count, warn_count, ... those that this kernel has. */
