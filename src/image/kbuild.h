@@ -15,6 +15,7 @@ struct kbuild {
 	const struct arch *arch;
 	struct kernel_source source;		  /* owned */
 	struct kconfig kconfig;			  /* owned */
+	bool is_custom;				  /* holds something that version and flavours do not say */
 	char *id, *flavour, *key;		  /* owned */
 	char *localversion;			  /* owned; id without the version: "+kasan" */
 	char *obj;				  /* owned; the build folder */

@@ -25,6 +25,30 @@ static bool is_base_fragment(const char *name)
 	return str_eq(name, "base") || str_eq(name, "default") || str_starts(name, "arch-");
 }
 
+/* A profile's need is met by a module as well. */
+static bool is_asked_for(const struct kconfig *k, const char *symbol)
+{
+	for (size_t i = 0; i < k->n_requests; i++)
+		if (str_eq(k->requests[i].symbol, symbol))
+			return !str_eq(k->requests[i].value, "n");
+	return false;
+}
+
+static int add_needs(struct kbuild *b, struct error *err)
+{
+	for (size_t i = 0; i < b->req->needs.n; i++) {
+		const char *need = b->req->needs.v[i], *symbol = strchr(need, ':') + 1;
+		_cleanup_free_ char *origin = mem_printf("profile %.*s", (int)(symbol - need - 1), need);
+
+		if (is_asked_for(&b->kconfig, symbol))
+			continue;
+		if (kconfig_add_symbol(&b->kconfig, symbol, "y", origin, true, err) < 0)
+			return -1;
+		b->is_custom = true;
+	}
+	return 0;
+}
+
 static int add_fragments(struct kbuild *b, const struct kernel_version *version, struct error *err)
 {
 	const struct kernel_build_request *req = b->req;
@@ -66,7 +90,8 @@ static int add_fragments(struct kbuild *b, const struct kernel_version *version,
 		if (kconfig_add_symbol(&b->kconfig, symbol, value, origin, true, err) < 0)
 			return -1;
 	}
-	return 0;
+	b->is_custom = req->configs.n || req->settings.n;
+	return add_needs(b, err);
 }
 
 /* Settings of the user's own have no name: a short hash of them stands for it. */
@@ -74,7 +99,7 @@ static char *custom_name(const struct kbuild *b)
 {
 	uint64_t h = HASH_INIT;
 
-	if (!b->req->configs.n && !b->req->settings.n)
+	if (!b->is_custom)
 		return NULL;
 	for (size_t i = 0; i < b->kconfig.n_requests; i++) {
 		h = hash_str(h, b->kconfig.requests[i].symbol);

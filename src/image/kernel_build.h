@@ -33,6 +33,7 @@ struct kernel_build_request {
 	struct strv flavours;	/* names of fragments */
 	struct strv configs;	/* the user's: a path, or a fragment's name */
 	struct strv settings;	/* "KASAN=y": --enable, --disable, --module */
+	struct strv needs;	/* "md:BLK_DEV_MD": what profiles want, built in unless it is asked for already */
 	unsigned jobs;		/* 0: one for each CPU */
 	bool use_llvm;
 	bool is_dry;		/* only configure: result.kernel has an id, report and numbers of symbols are filled */

@@ -128,12 +128,8 @@ static int check_symbols(const struct run_facts *f, struct error *err)
 		if (config_has(str_cstr(&config), need->name))
 			continue;
 		str_addf(&hint, "quiz kernel build %s", f->kernel.version);
-		for (size_t k = 0; k < f->profiles.kconfig.n; k++) {
-			str_add(&hint, " --config ");
-			str_add_shell(&hint, f->profiles.kconfig.v[k]);
-		}
-		if (!f->profiles.kconfig.n)
-			str_addf(&hint, " --enable %s", need->name);
+		for (size_t k = 0; k < f->profiles.names.n; k++)
+			str_addf(&hint, "%s%s", k ? "," : " -p ", f->profiles.names.v[k]);
 		str_add(&hint, "   (or, with all modules: quiz kernel fetch debian, and -k its id)");
 		error_set(err, ERROR_MISSING, "profile '%s' needs CONFIG_%s, which kernel '%s' does not have",
 			  need->profile, need->name, f->kernel.id);

@@ -90,6 +90,17 @@ holds "no DWARF" test -z "$(grep DEBUG_INFO "$store/$out/config")"
 status "a symbol of one's own" 0 quiz kernel build --tree toy --enable FANCY --module LOADED --disable SMP --name mine
 like "is there" "$(cat "$store/mine/config")" '*CONFIG_SMP is not set*CONFIG_FANCY=y*CONFIG_LOADED=m*'
 
+status "what a profile wants" 0 quiz kernel build --tree toy -F tiny -p md:level=6 --name raid
+like "is built in" "$(cat "$store/raid/config")" '*CONFIG_BLK_DEV_MD=y*CONFIG_MD_RAID456=y*'
+status "what the default flavour has" 0 quiz kernel build --tree toy -p md
+is "makes no other kernel" "$out" 6.99.2-toy
+status "a profile that is none" 125 quiz kernel build --tree toy -p mdd
+like "is named" "$err_out" "*'mdd'*"
+
+status "a dry run" 0 quiz kernel build --tree toy --dry-run -F kasan --enable IMPOSSIBLE=n -e NO_SUCH=n -q
+like "says what it comes to" "$out" "6.99.2-toy+kasan+custom-*: *symbols built in, *as modules"
+holds "and leaves nothing" test -z "$(find "$store" "$XDG_CACHE_HOME/quiz/build" -name '*custom-*' ! -name '*.lock' ! -name '*.log')"
+
 status "an impossible symbol" 125 quiz kernel build --tree toy --enable IMPOSSIBLE
 like "is named, with what it needs" "$err_out" "*CONFIG_IMPOSSIBLE=y (needs MOON && STARS), asked for by --enable*"
 printf 'CONFIG_NOSUCH_IMPOSSIBLE=y\n' >fragment

@@ -10,12 +10,13 @@
 #include "cmd/helper/helper.h"
 #include "image/kconfig.h"
 #include "image/kernel_build.h"
+#include "spec/profile.h"
 #include "sys/fs.h"
 #include "sys/proc.h"
 
 struct options {
 	char *tree, *git, *name, *arch; /* owned */
-	struct strv flavours, configs, enable, disable, module;
+	struct strv flavours, configs, profiles, enable, disable, module;
 	uint32_t jobs;
 	bool use_llvm, keep, is_quiet, list_flavours, is_dry;
 };
@@ -31,6 +32,8 @@ const struct option_row kernel_build_options[KERNEL_BUILD_N_OPTIONS] = {
 	  .help = "add a flavour: debug, kasan, ubsan, lockdep, kmemleak, kcsan, coverage, zts, ... or tiny" },
 	{ "config", 0, OPTION_REQUIRED, OPTION_LIST, FIELD(configs), option_set_list, .metavar = "FRAGMENT",
 	  .complete = "file", .help = "add a kernel configuration fragment, a file or one of quiz's" },
+	{ "profile", 'p', OPTION_REQUIRED, OPTION_LIST, FIELD(profiles), option_set_list, .metavar = "LIST",
+	  .complete = "profile", .help = "add what these profiles want of a kernel" },
 	{ "enable", 'e', OPTION_REQUIRED, OPTION_LIST, FIELD(enable), option_set_list, .metavar = "SYMBOL[=VALUE]",
 	  .help = "set a configuration symbol to y, or to VALUE" },
 	{ "disable", 'd', OPTION_REQUIRED, OPTION_LIST, FIELD(disable), option_set_list, .metavar = "SYMBOL",
@@ -60,6 +63,7 @@ static void options_clear(struct options *o)
 	free(o->arch);
 	strv_clear(&o->flavours);
 	strv_clear(&o->configs);
+	strv_clear(&o->profiles);
 	strv_clear(&o->enable);
 	strv_clear(&o->disable);
 	strv_clear(&o->module);
@@ -123,6 +127,30 @@ static void split_flavours(const struct strv *given, struct strv *ret)
 			if (!strv_has(ret, parts.v[j]))
 				strv_add(ret, parts.v[j]);
 	}
+}
+
+/* Their fragments are taken as --config, their symbols unless something has them already. */
+static int add_profiles(const struct strv *lists, struct kernel_build_request *req, struct error *err)
+{
+	_cleanup_context_ struct context ctx = { 0 };
+	struct profile_dirs dirs = { 0 };
+	struct profile_set set = { 0 };
+	int rc = context_load(&ctx, err);
+
+	for (size_t i = 0; i < lists->n && rc == 0; i++)
+		rc = profile_parse_list(lists->v[i], &ctx.defaults.profiles, &ctx.defaults.n_profiles, err);
+	if (rc < 0)
+		return -1;
+	profile_dirs_init(&dirs, &ctx.paths, &ctx.workspace);
+	rc = profile_resolve(&dirs, &ctx.config, &ctx.defaults, &set, err);
+	if (rc == 0) {
+		strv_add_all(&req->configs, set.kconfig.v);
+		for (size_t i = 0; i < set.n_symbols; i++)
+			strv_addf(&req->needs, "%s:%s", set.symbols[i].profile, set.symbols[i].name);
+		profile_set_clear(&set);
+	}
+	profile_dirs_clear(&dirs);
+	return rc;
 }
 
 static void print_result(const struct kernel_build_result *r)
@@ -201,10 +229,11 @@ int kernel_build_main(int argc, char **argv, struct error *err)
 	req.use_llvm = o.use_llvm;
 	req.keep_objects = o.keep;
 	req.is_dry = o.is_dry;
-	if (choose_source(&o, &words, &req, err) == 0)
+	if ((!o.profiles.n || add_profiles(&o.profiles, &req, err) == 0) && choose_source(&o, &words, &req, err) == 0)
 		rc = build(&paths, &o, &req, err);
 	strv_clear(&req.flavours);
 	strv_clear(&req.configs);
+	strv_clear(&req.needs);
 	strv_clear(&req.settings);
 	paths_clear(&paths);
 	return rc;

@@ -7,7 +7,7 @@
 
 #define KERNEL_BUILD_USAGE "[VERSION|linux-source-VERSION[/SUITE]] [--tree DIR] [--git URL[@REF]]"
 #define KERNEL_BUILD_SUMMARY "Make a kernel from source, small and quick to boot"
-#define KERNEL_BUILD_N_OPTIONS 15
+#define KERNEL_BUILD_N_OPTIONS 16
 
 extern const struct option_row kernel_build_options[KERNEL_BUILD_N_OPTIONS];
 

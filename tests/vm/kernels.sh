@@ -1,0 +1,90 @@
+#!/bin/sh
+# SPDX-License-Identifier: MPL-2.0
+# Kernels made by `quiz kernel build` from the distribution's source (tests/materials: kernel-own, kernel-tiny,
+# kernel-check): they boot, -k finds them, modules build against them wherever they are, and the checking one checks.
+. "$QUIZ_SOURCE/tests/lib/machine.sh"
+need_machine
+cd "$scratch" || exit 1
+
+kernels() { # ID ARCH VERSION FLAVOUR ORIGIN, of this architecture
+	quiz kernel list | awk -v arch="$(uname -m)" '{ sub(/^[* ] */, "") } $2 == arch { print $1, $2, $3, $4, $5 }'
+}
+id_of() { # FLAVOUR ORIGIN
+	kernels | awk -v flavour="$1" -v origin="$2" '$4 == flavour && $5 == origin { print $1; exit }'
+}
+own=$(id_of - built) tiny=$(id_of tiny built) check=$(id_of check built) debian=$(id_of - debian)
+for kernel in "own $own" "tiny $tiny" "check $check"; do
+	[ -n "${kernel#* }" ] || skip_all "the kernel '${kernel% *}' is not made: tests/materials kernel-${kernel% *}"
+done
+version=$(kernels | awk -v id="$own" '$1 == id { print $3 }')
+
+# ---- selection ----
+
+status "the default kernel" 0 quiz uname -a
+like "is the own one" "$out" "Linux quiz $own *$(uname -m)*"
+status "by its id" 0 quiz -k "$own" uname -r
+is "boots it" "$out" "$own"
+status "by its version" 0 quiz -k "${version%.*}" uname -r
+is "takes the plain flavour of the newest patch release" "$out" "$own"
+status "version and flavour" 0 quiz -k "${version%.*}+tiny" uname -r
+is "boots tiny" "$out" "$tiny"
+status "a flavour alone" 0 quiz -k tiny sh -c 'uname -r; echo kept >/shared/file; exit 0'
+is "boots the newest of it" "$out" "$tiny"
+is "without 9p /shared comes back" "$(cat "$XDG_STATE_HOME"/quiz/runs/*/artifacts/file)" "kept"
+if [ -n "$debian" ]; then
+	status "the distribution's own" 0 quiz -k "$debian" uname -r
+	is "boots as it was fetched" "$out" "$debian"
+fi
+status "a version that is not there" 125 quiz -k 4.4 true
+like "and how to get one" "$err_out" "*4.4*hint: quiz kernel *"
+status "a flavour that is not there" 125 quiz -k "$version+kcsan" true
+like "is named" "$err_out" "*kcsan*"
+
+# ---- what it has ----
+
+# shellcheck disable=SC2016 # the machine's shell expands it
+status "the default flavour in the machine" 0 quiz -k "$own" sh -c '
+	zcat /proc/config.gz | grep -c "^CONFIG_\(KPROBES\|FUNCTION_TRACER\|BPF_SYSCALL\|PERF_EVENTS\|MAGIC_SYSRQ\)=y"
+	zcat /proc/config.gz | cmp - "/boot/config-$(uname -r)" && echo same
+	test -e /sys/firmware/qemu_fw_cfg && echo fw_cfg
+	test -s /sys/kernel/vmcoreinfo && echo vmcoreinfo
+	cat /proc/sys/kernel/hung_task_timeout_secs /proc/sys/kernel/watchdog
+	modprobe raid1 && modprobe dm-flakey && modprobe null_blk && echo modules'
+like "is what it promises" "$out" "5
+same
+fw_cfg
+vmcoreinfo
+*modules"
+is "no option was compressed, signed or given BTF" \
+	"$(grep -cE '^CONFIG_(DEBUG_INFO_BTF|MODULE_SIG|MODULE_COMPRESS.*)=y' \
+		"$XDG_DATA_HOME/quiz/kernels/$own/config")" 0
+
+# ---- modules for it ----
+
+# The tree for modules works from any place, and from a copy: neither source nor build folder is needed.
+cp -R "$XDG_DATA_HOME/quiz/kernels/$check/build" moved
+is "nothing in it leads out" "$(find moved -lname '/*' | head -1)" ""
+cp -R "$QUIZ_SOURCE/tests/data/crashme" crashme
+quiz init crashme >/dev/null
+if make -C "$scratch/moved" M="$scratch/crashme" modules >make.log 2>&1; then
+	ok "a module builds against a copy of it"
+else
+	not_ok "a module builds against a copy of it" "$(tail -5 make.log)"
+fi
+cd crashme || exit 1
+status "check: a module that behaves" 0 quiz -k check -C "insmod $scratch/crashme/crashme.ko && uname -r"
+is "in the kernel that it was built for" "$out" "$check"
+status "check: an access out of bounds is a crash" 122 quiz -k check -C "insmod $scratch/crashme/crashme.ko &&
+	echo oob >/proc/crashme; exit 0"
+like "which the guest's kernel reports" "$err_out" "*KASAN: *out-of-bounds in crashme_oob*"
+like "with its place in the source" "$err_out" "*crashme.c:$(grep -n 'p\[100 + zero\] = 1' crashme.c | cut -d: -f1)*"
+cd ..
+
+# ---- where the time goes ----
+
+status "boot-time" 0 quiz boot-time -k tiny -n 1 --plot time.svg
+like "says what took how long" "$out" "*QEMU*kernel*agent*"
+holds "its picture is one file of well-formed XML" python3 -c 'import sys, xml.etree.ElementTree as e
+r = e.parse("time.svg").getroot(); sys.exit(not r.tag.endswith("svg") or b"href" in open("time.svg", "rb").read())'
+nothing_is_left
+done_testing
