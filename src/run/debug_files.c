@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MPL-2.0 */
+/* Which files make sense of a machine's memory, and how gdb, crash and drgn are told of them. */
 
 #include "run/debug_files.h"
 

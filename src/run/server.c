@@ -329,12 +329,15 @@ static void send_note(struct client *c, const struct error *err, const char *tex
 		     .text = err ? err->text : text);
 }
 
-/* Whoever asked is still there or not. */
+/*
+ * Whoever asked is still there or not; at the run's end the server is gone
+ * before the VMM, whose open commands then fail.
+ */
 static void on_dumped(void *ctx, const struct error *err)
 {
-	struct server *sv = ctx;
+	struct server *sv = ((struct supervisor *)ctx)->server;
 
-	for (size_t i = 0; i < CLIENTS_MAX; i++)
+	for (size_t i = 0; sv && i < CLIENTS_MAX; i++)
 		if (sv->clients[i] && sv->clients[i]->waits_dump) {
 			sv->clients[i]->waits_dump = false;
 			send_note(sv->clients[i], err, "");
@@ -343,10 +346,11 @@ static void on_dumped(void *ctx, const struct error *err)
 
 static void on_gdb(void *ctx, const struct error *err)
 {
-	struct server *sv = ctx;
-	const char *path = sv->s->guest ? vmm_gdb_socket(guest_vmm(sv->s->guest)) : NULL;
+	struct supervisor *s = ctx;
+	struct server *sv = s->server;
+	const char *path = sv && s->guest ? vmm_gdb_socket(guest_vmm(s->guest)) : NULL;
 
-	for (size_t i = 0; i < CLIENTS_MAX; i++)
+	for (size_t i = 0; sv && i < CLIENTS_MAX; i++)
 		if (sv->clients[i] && sv->clients[i]->waits_gdb) {
 			sv->clients[i]->waits_gdb = false;
 			send_note(sv->clients[i], err, path ? path : "");
@@ -364,7 +368,7 @@ static void dump(struct client *c, const char *path)
 		return;
 	}
 	c->waits_dump = true;
-	debugger_dump(s, path, on_dumped, c->server);
+	debugger_dump(s, path, on_dumped, s);
 }
 
 /* Its connection is its hold on the stub. */
@@ -376,7 +380,7 @@ static void hold_gdb(struct client *c)
 	if (c->has_gdb)
 		return;
 	c->waits_gdb = true;
-	debugger_attach(s, on_gdb, c->server);
+	debugger_attach(s, on_gdb, s);
 	c->has_gdb = s->n_debuggers > before;
 }
 

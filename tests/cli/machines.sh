@@ -82,6 +82,21 @@ well_behaved
 status "a VMM that is not there" 125 env QUIZ_QEMU=/nowhere/qemu quiz --cold true
 status "a VMM that is none" 125 env QUIZ_QEMU=/bin/false quiz --cold true
 
+# A vmcore that is being written when the machine is ended: who asked is told, nobody else is hurt.
+script 'at START mute' 'on sleep wait 60000'
+quiz --cold sleep 60 >"$scratch/out" 2>"$scratch/err" &
+run=$!
+until quiz ps --json | grep -q running; do sleep 0.05; done
+quiz dump . "$scratch/core" >/dev/null 2>&1 &
+dump=$!
+until [ -e "$scratch/core" ]; do sleep 0.05; done
+quiz stop --kill . >/dev/null 2>&1
+wait $run
+is "a machine that is ended while its memory is written" "$?" 143
+wait $dump
+is "whoever wanted the memory is told" "$?" 125
+well_behaved
+
 # ---- templates ----
 status "the first run makes a template" 0 quiz true
 holds "saved and loaded" grep -q '^migrated' "$FAKE_VMM_LOG"
