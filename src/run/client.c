@@ -16,6 +16,7 @@
 #include "run/channel.h"
 #include "run/local.h"
 #include "sys/fs.h"
+#include "sys/lock.h"
 #include "sys/term.h"
 
 #define ANSWER_TIMEOUT_MS 5000
@@ -324,8 +325,11 @@ int client_machines(const struct paths *p, struct client_machine **ret, size_t *
 		c = client_connect(sock, names.v[i], "ps", &why);
 		if (!c && why.kind == ERROR_SYSTEM && why.errnum == ECONNREFUSED) {
 			_cleanup_free_ char *dir = mem_printf("%s/%s", p->runtime, names.v[i]);
+			_cleanup_free_ char *lock = fs_join(dir, "lock");
 
-			fs_remove_tree(dir, NULL, NULL); /* nobody listens: its supervisor was killed */
+			/* Nobody listens: its supervisor was killed, unless it is about to. */
+			if (!lock_is_held(lock))
+				fs_remove_tree(dir, NULL, NULL);
 			continue;
 		}
 		m = VEC_PUSH(v, n);
