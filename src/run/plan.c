@@ -271,6 +271,8 @@ static int plan_machine(struct run_plan *p, const struct run_facts *f, struct er
 
 static void plan_base(struct run_plan *p, const struct run_facts *f)
 {
+	/* For what a hung machine is asked over its console: distributions allow some keys only. */
+	steps_add(&p->base, STEP_WRITE_FILE, "/proc/sys/kernel/sysrq", "1")->flags = WIRE_WRITE_OPTIONAL;
 	for (int i = 0; i < RUN_N_LAYERS; i++) {
 		struct step *s;
 

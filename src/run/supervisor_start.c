@@ -48,6 +48,8 @@ static void retry_cold(void *ctx)
 	s->state = SUP_BOOT; /* what the VMMs still had to do fails when they are freed, and means nothing */
 	loop_timer_remove(s->loop, s->timer_channel);
 	loop_timer_remove(s->loop, s->timer_hang);
+	loop_timer_remove(s->loop, s->timer_status);
+	s->timer_status = 0;
 	s->timer_channel = s->timer_hang = 0;
 	s->unanswered_pings = 0;
 	sessions_end(s->sessions); /* the program, if it was asked for already */

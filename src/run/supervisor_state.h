@@ -95,9 +95,11 @@ struct supervisor {
 	struct steps finish;
 	bool has_counters;
 
-	uint64_t timer_boot, timer_limit, timer_heartbeat, timer_analyser, timer_dying, timer_hang, timer_channel, timer_retry;
+	uint64_t timer_boot, timer_limit, timer_heartbeat, timer_analyser, timer_dying, timer_hang, timer_status, timer_channel, timer_retry;
 	void (*hang_done)(struct supervisor *s); /* a hang report is under way; what comes after it */
-	uint64_t timer_report;
+	uint64_t timer_report, timer_keys;
+	bool has_stacks;     /* the agent has made the kernel print them */
+	const char *report_keys; /* sysrq keys still to be typed on the console */
 	struct steps report;
 	uint64_t ping_nonce;
 	unsigned unanswered_pings;
@@ -111,6 +113,7 @@ struct supervisor {
 	bool is_dumping;     /* a vmcore is being written: the machine stands still */
 	unsigned n_debuggers; /* clients that hold the gdb stub */
 	bool vmm_is_deaf;     /* it does not answer: nothing can be asked of it */
+	bool vm_is_stopped;   /* somebody has paused the machine: nothing can be asked of the guest */
 	void (*dump_done)(struct supervisor *s); /* the vmcore at the end is being written; what comes after it */
 	uint64_t timer_dump;
 	int output_fd;	     /* of a program in the background; -1: none */
@@ -200,8 +203,11 @@ void watchdog_hang_check(struct supervisor *s); /* the analyser may have seen a 
 void watchdog_stop(struct supervisor *s);
 
 /* ---- hang_report.c ---- */
-/* Asks the machine what it hangs on, within some seconds; then calls done. */
-void hang_report(struct supervisor *s, void (*done)(struct supervisor *s));
+/*
+ * Asks the machine what it hangs on, within some seconds; then calls done.
+ * agent_is_deaf: the kernel is asked over its console at once.
+ */
+void hang_report(struct supervisor *s, bool agent_is_deaf, void (*done)(struct supervisor *s));
 
 /* ---- debugger.c ---- */
 /* Writes a vmcore to an absolute path, then calls done. */

@@ -128,7 +128,7 @@ static void on_limit(void *ctx)
 
 	s->timer_limit = 0;
 	s->out->facts.timed_out = true;
-	hang_report(s, let_go);
+	hang_report(s, s->unanswered_pings >= MISSED_PINGS, let_go);
 }
 
 void watchdog_program(struct supervisor *s)
@@ -152,11 +152,10 @@ static void hung(struct supervisor *s, const char *why)
 	s->out->facts.is_hung = true;
 	free(s->out->lost_why);
 	s->out->lost_why = mem_strdup(why);
-	/* Whoever does not answer a ping will not answer this either. */
-	if (s->unanswered_pings >= MISSED_PINGS)
+	if (s->vmm_is_deaf || s->vm_is_stopped)
 		let_go(s);
 	else
-		hang_report(s, let_go);
+		hang_report(s, s->unanswered_pings >= MISSED_PINGS, let_go);
 }
 
 static void deaf(struct supervisor *s)
@@ -165,17 +164,25 @@ static void deaf(struct supervisor *s)
 	hung(s, "the virtual machine monitor does not answer");
 }
 
+static void stopped(struct supervisor *s)
+{
+	s->vm_is_stopped = true;
+	hung(s, "the virtual machine was stopped");
+}
+
 /* Silence is only the guest's fault when the VMM says that it runs and got CPU time for it. */
 static void on_status(void *ctx, const char *status, const struct error *err)
 {
 	struct supervisor *s = ctx;
 
+	loop_timer_remove(s->loop, s->timer_status);
+	s->timer_status = 0;
 	if (s->state >= SUP_DYING || s->unanswered_pings < MISSED_PINGS || debugger_holds(s))
 		return;
 	if (err)
 		deaf(s);
 	else if (strcmp(status, "running"))
-		hung(s, "the virtual machine was stopped");
+		stopped(s);
 	else if (silence_ms(s) >= MISSED_PINGS * HEARTBEAT_MS)
 		hung(s, "the guest agent does not answer");
 	/* else: the host gives it no time; patience */
@@ -185,7 +192,7 @@ static void on_no_status(void *ctx)
 {
 	struct supervisor *s = ctx;
 
-	s->timer_hang = 0;
+	s->timer_status = 0;
 	if (s->unanswered_pings >= MISSED_PINGS && !debugger_holds(s))
 		deaf(s);
 }
@@ -199,8 +206,9 @@ static void on_heartbeat(void *ctx)
 		return;
 	if (s->unanswered_pings >= MISSED_PINGS) {
 		/* A stopped process (SIGSTOP) answers nothing at all: give the question a deadline. */
-		if (!s->timer_hang)
-			s->timer_hang = loop_timer(s->loop, HEARTBEAT_MS / 2, on_no_status, s);
+		if (s->timer_status)
+			return;
+		s->timer_status = loop_timer(s->loop, HEARTBEAT_MS / 2, on_no_status, s);
 		vmm_status(guest_vmm(s->guest), on_status, s);
 		return;
 	}
@@ -238,5 +246,6 @@ void watchdog_stop(struct supervisor *s)
 	loop_timer_remove(s->loop, s->timer_limit);
 	loop_timer_remove(s->loop, s->timer_heartbeat);
 	loop_timer_remove(s->loop, s->timer_hang);
-	s->timer_boot = s->timer_limit = s->timer_heartbeat = s->timer_hang = 0;
+	loop_timer_remove(s->loop, s->timer_status);
+	s->timer_boot = s->timer_limit = s->timer_heartbeat = s->timer_hang = s->timer_status = 0;
 }

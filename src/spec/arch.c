@@ -76,6 +76,8 @@ static const struct arch table[] = {
 		.virtio_suffix = "-ccw",
 		.console = "ttysclp0",
 		.console_args = "-device sclpconsole,chardev=%c",
+		.sysrq = "^-",
+		.sysrq_end = "\n",
 		.kernel_arch = "s390",
 		.cross_prefix = "s390x-linux-gnu-",
 		.image = "bzImage",
@@ -119,6 +121,7 @@ static const struct arch table[] = {
 		.cpu_kvm = "host",
 		.virtio_suffix = "-pci",
 		.console = "hvc0",
+		.sysrq = "\x0f", /* ^O */
 		.console_args = "-serial chardev:%c",
 		.kernel_arch = "powerpc",
 		.cross_prefix = "powerpc64le-linux-gnu-",

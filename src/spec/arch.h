@@ -20,6 +20,7 @@ struct arch {
 	const char *virtio_suffix; /* "-device" (mmio), "-pci", "-ccw" */
 	const char *console;	   /* kernel's console=: "ttyS0", "ttysclp0" */
 	const char *console_args;  /* QEMU arguments for it, "%c" stands for the chardev id; space separated */
+	const char *sysrq, *sysrq_end; /* what a sysrq key on that console stands between; NULL: a serial break before it */
 	const char *kernel_arch;   /* ARCH= of the kernel: "x86", "s390" */
 	const char *cross_prefix;  /* "s390x-linux-gnu-" */
 	const char *image;	   /* make target and file under arch/.../boot, for -kernel */

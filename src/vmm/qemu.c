@@ -339,6 +339,7 @@ int vmm_start(const struct machine *m, const struct vmm_caps *caps, const struct
 	for (int i = 0; i < VMM_N_PORTS; i++)
 		v->ports[i] = -1;
 	v->version = caps->version;
+	v->arch = m->arch;
 	v->has_gdb = m->has_gdb;
 	if (opt->run_dir)
 		v->gdb_socket = fs_join(opt->run_dir, QEMU_GDB_SOCKET);

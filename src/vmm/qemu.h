@@ -26,6 +26,7 @@ struct vmm {
 	char *gdb_socket; /* owned; where the stub listens or would; NULL: no folder for it */
 	bool has_gdb;	  /* it listens */
 	uint32_t version;
+	const struct arch *arch;
 	uint64_t kill_timer;
 	bool has_io_error; /* told once: a failing disk fails often */
 

@@ -12,8 +12,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "spec/arch.h"
 #include "vmm/kdump.h"
 #include "vmm/qemu.h"
 
@@ -57,9 +59,42 @@ void vmm_resume(struct vmm *v, vmm_done_fn *done, void *ctx)
 	simple_command(v, "cont", done, ctx);
 }
 
-void vmm_nmi(struct vmm *v, vmm_done_fn *done, void *ctx)
+/* ---- sysrq ---- */
+
+struct sysrq {
+	struct vmm *v;
+	char key;
+	vmm_done_fn *done;
+	void *ctx;
+};
+
+static void type_key(void *ctx, const json_t *result, const struct error *err)
 {
-	simple_command(v, "inject-nmi", done, ctx);
+	struct sysrq q = *(struct sysrq *)ctx;
+	const struct arch *arch = q.v->arch;
+	_cleanup_free_ char *text = mem_printf("%s%c%s", arch->sysrq ? arch->sysrq : "", q.key, arch->sysrq_end ? arch->sysrq_end : "");
+	struct error why = ERROR_INIT;
+
+	(void)result;
+	free(ctx);
+	if (!err && send(q.v->ports[VMM_PORT_CONSOLE], text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+		error_sys(&why, errno, "type on the machine's console");
+		err = &why;
+	}
+	if (q.done)
+		q.done(q.ctx, err);
+}
+
+/* A serial port has its break for it; other consoles have a prefix. */
+void vmm_sysrq(struct vmm *v, char key, vmm_done_fn *done, void *ctx)
+{
+	struct sysrq *q = mem_alloc(sizeof(*q));
+
+	*q = (struct sysrq){ v, key, done, ctx };
+	if (v->arch->sysrq)
+		type_key(q, NULL, NULL);
+	else
+		qmp_command(v->qmp, "chardev-send-break", json_pack("{s:s}", "id", "console"), type_key, q);
 }
 
 struct status_query {

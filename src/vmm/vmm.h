@@ -157,8 +157,8 @@ void vmm_dump(struct vmm *v, const char *path, vmm_done_fn *done, void *ctx);
  * The stub of a machine with has_gdb is there from the start and stays.
  */
 void vmm_gdb(struct vmm *v, bool on, vmm_done_fn *done, void *ctx);
-/* Sends a sysrq key (machine with a way for it), else ERROR_UNSUPPORTED. */
-void vmm_nmi(struct vmm *v, vmm_done_fn *done, void *ctx);
+/* Types a sysrq key on the console: what a kernel hears that runs no program any more. It answers there, if it does. */
+void vmm_sysrq(struct vmm *v, char key, vmm_done_fn *done, void *ctx);
 /* "running", "paused", "internal-error", ... in the VMM's words, to the callback's text. */
 typedef void vmm_status_fn(void *ctx, const char *status, const struct error *err);
 void vmm_status(struct vmm *v, vmm_status_fn *done, void *ctx);
