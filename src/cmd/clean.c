@@ -97,6 +97,7 @@ static int clean_cache(const struct context *ctx, bool all, struct error *err)
 	if (all) {
 		report("downloads", remove_below(ctx->paths.cache, "downloads"));
 		report("probes", remove_below(ctx->paths.cache, "probes"));
+		report("sysroots", remove_below(ctx->paths.cache, "sysroots"));
 		report("package lists", remove_below(ctx->paths.cache, "apt"));
 		report("initramfs", remove_below(ctx->paths.cache, "initrd"));
 	}

@@ -12,6 +12,7 @@ static const struct command *const table[] = {
 	&cmd_kernel,
 	&cmd_root,
 	&cmd_foreign,
+	&cmd_sysroot,
 	&cmd_setup,
 	NULL,
 };

@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "image/apt_sources.h"
+#include "spec/arch.h"
 #include "sys/fs.h"
 #include "sys/lock.h"
 #include "sys/proc.h"
@@ -44,6 +45,21 @@ char *apt_host_suite(void)
 		return mem_strndup(v, strcspn(v, "\""));
 	}
 	return NULL;
+}
+
+char *apt_suite_for(const struct arch *arch)
+{
+	static const char *const order[] = { "buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid" };
+	_cleanup_free_ char *host = apt_host_suite();
+	size_t first = 0, own = ARRAY_SIZE(order);
+
+	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
+		if (str_eq(order[i], arch->suite))
+			first = i;
+		if (str_eq(order[i], host))
+			own = i;
+	}
+	return mem_strdup(own < first ? arch->suite : host);
 }
 
 /* One setting of the host's apt: `apt-config shell V KEY` prints V='value'. Caller frees; NULL when unset. */

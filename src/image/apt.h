@@ -52,6 +52,14 @@ struct apt_packages {
 /* The host's release ("bookworm") as os-release names it. Caller frees; NULL: it has none. */
 char *apt_host_suite(void);
 
+struct arch;
+/*
+ * The release whose packages to take for an architecture: the host's, or the
+ * first that has it when that is a later one. NULL: the host's own, whatever
+ * it is. Caller frees.
+ */
+char *apt_suite_for(const struct arch *arch);
+
 /* Writes the private configuration and takes its lock. ERROR_UNSUPPORTED when the host has no apt. */
 int apt_open(const struct paths *p, const struct apt_spec *spec, const struct progress *progress, struct apt *ret,
 	     struct error *err);

@@ -27,9 +27,6 @@
 #include "image/kernel_make.h"
 #include "sys/fs.h"
 
-/* In the order of their releases; what is not in it is taken as it is typed. */
-static const char *const suites[] = { "buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid" };
-
 enum part {
 	PART_IMAGE,
 	PART_HEADERS,
@@ -75,24 +72,6 @@ static void fetch_clear(struct fetch *f)
 }
 
 /* ---- which packages ---- */
-
-static int suite_index(const char *suite)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(suites); i++)
-		if (str_eq(suites[i], suite))
-			return (int)i;
-	return -1;
-}
-
-/* The host's suite, or the first that has the architecture when that is a later one. */
-static const char *default_suite(const struct arch *arch)
-{
-	_cleanup_free_ char *host = apt_host_suite();
-	int host_index = host ? suite_index(host) : -1;
-	int arch_index = arch->suite ? suite_index(arch->suite) : -1;
-
-	return host_index >= 0 && arch_index > host_index ? arch->suite : NULL;
-}
 
 static const struct apt_package *find_package(const struct fetch *f, const char *name, const char *arch, const char *version)
 {
@@ -528,8 +507,9 @@ int kernel_fetch_debian(const struct paths *p, const struct kernel_fetch_options
 			struct kernel *ret, bool *ret_existed, struct error *err)
 {
 	const struct arch *native = arch_native(), *arch = o->arch ? o->arch : native;
+	_cleanup_free_ char *suite = apt_suite_for(arch);
 	struct apt_spec spec = {
-		.suite = o->suite ? o->suite : default_suite(arch),
+		.suite = o->suite ? o->suite : suite,
 		.debian_arch = arch->debian,
 		.extra_arch = arch == native ? NULL : native->debian,
 	};

@@ -125,21 +125,6 @@ static int choose_packages(struct build *b, struct error *err)
 	return 0;
 }
 
-/* The first suite that has the architecture is enough where the host's own is older. */
-static char *choose_suite(const struct arch *arch, const char *host)
-{
-	static const char *const order[] = { "bullseye", "bookworm", "trixie", "forky", "sid" };
-	size_t first = 0, own = ARRAY_SIZE(order);
-
-	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
-		if (str_eq(order[i], arch->suite))
-			first = i;
-		if (str_eq(order[i], host))
-			own = i;
-	}
-	return mem_strdup(arch != arch_native() && own < first ? arch->suite : host);
-}
-
 static int choose_sources(struct build *b, struct error *err)
 {
 	_cleanup_free_ char *host = apt_host_suite();
@@ -149,7 +134,7 @@ static int choose_sources(struct build *b, struct error *err)
 	if (b->opt->mirror) {
 		if (!b->opt->suite && !host)
 			return error_set(err, ERROR_USAGE, "cannot build a root: a mirror needs --suite");
-		b->suite = b->opt->suite ? mem_strdup(b->opt->suite) : choose_suite(b->arch, host);
+		b->suite = b->opt->suite ? mem_strdup(b->opt->suite) : apt_suite_for(b->arch);
 		b->sources = mem_printf("deb %s %s main", b->opt->mirror, b->suite);
 		return 0;
 	}
@@ -157,7 +142,7 @@ static int choose_sources(struct build *b, struct error *err)
 		error_set(err, ERROR_UNSUPPORTED, "cannot build a root: this host's distribution has no apt or no release name");
 		return error_hint(err, "quiz root build --suite SUITE --mirror URL, or quiz root add");
 	}
-	b->suite = b->opt->suite ? mem_strdup(b->opt->suite) : choose_suite(b->arch, host);
+	b->suite = b->opt->suite ? mem_strdup(b->opt->suite) : apt_suite_for(b->arch);
 	spec.suite = b->suite;
 	if (apt_open(b->paths, &spec, b->progress, &apt, err) < 0)
 		return -1;

@@ -17,6 +17,7 @@
 extern const struct command cmd_kernel;
 extern const struct command cmd_root;
 extern const struct command cmd_foreign;
+extern const struct command cmd_sysroot;
 extern const struct command cmd_setup;
 
 /*
