@@ -140,6 +140,9 @@ static int check_symbols(const struct run_facts *f, struct error *err)
 
 static void choose_accel(struct run_facts *f)
 {
+	long online = sysconf(_SC_NPROCESSORS_ONLN);
+
+	f->host_cpus = online < 1 ? 1 : (uint32_t)online;
 	f->accel = f->spec->accel;
 	if (f->accel == ACCEL_AUTO)
 		f->accel = vmm_kvm_state(&f->caps, f->arch, f->paths->cache) == KVM_USABLE ? ACCEL_KVM : ACCEL_TCG;

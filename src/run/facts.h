@@ -73,6 +73,7 @@ struct run_facts {
 	struct vmm_caps caps;
 	struct profile_set profiles;
 	enum accel accel;
+	uint32_t host_cpus; /* online */
 	struct layer_image layers[RUN_N_LAYERS]; /* path NULL: empty */
 	char *initrd_path, *initrd_key;		 /* owned */
 	struct strv zfs_modules;		 /* in load order, for the zfs profile */

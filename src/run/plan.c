@@ -19,6 +19,7 @@
 #include "wire/wire.h"
 
 #define HOOK_BYTES_MAX (WIRE_PAYLOAD_MAX - 1024)
+#define AUTO_CPUS_MAX 4u
 #define SHARED_TAG     "shared"
 #define WORK_TAG       "work"
 
@@ -228,6 +229,17 @@ static uint64_t max_u64(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
+/*
+ * -c auto. An emulated machine gets one: every hand-over between two vCPUs is an
+ * inter-processor interrupt, which under emulation costs more than what is
+ * handed over. Creating a pool takes twice the CPU time on two and is not over
+ * sooner (docs/decisions/040-openzfs-loop.md).
+ */
+static uint32_t auto_cpus(const struct run_facts *f)
+{
+	return f->accel == ACCEL_TCG ? 1 : f->host_cpus < AUTO_CPUS_MAX ? f->host_cpus : AUTO_CPUS_MAX;
+}
+
 static int plan_machine(struct run_plan *p, const struct run_facts *f, struct error *err)
 {
 	struct machine *m = &p->machine;
@@ -235,7 +247,7 @@ static int plan_machine(struct run_plan *p, const struct run_facts *f, struct er
 
 	m->arch = f->arch;
 	m->accel = f->accel;
-	m->n_cpus = (uint32_t)max_u64(f->spec->n_cpus, f->profiles.cpus_min);
+	m->n_cpus = (uint32_t)max_u64(f->spec->n_cpus ? f->spec->n_cpus : auto_cpus(f), f->profiles.cpus_min);
 	m->memory_bytes = max_u64(f->spec->memory_bytes, f->profiles.memory_min_bytes);
 	m->kernel_path = kernel_boot_path(&f->kernel);
 	m->kernel_key = mem_strdup(f->kernel.key);

@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "spec/options.h"
 #include "spec/profile.h"
@@ -15,12 +14,9 @@
 static int set_cpus(void *field, const struct option_row *row, const struct option_source *source, const char *value,
 		    struct error *err)
 {
-	long online;
-
 	if (!str_eq(value, "auto"))
 		return parse_u32(value, 1, 255, field, err);
-	online = sysconf(_SC_NPROCESSORS_ONLN);
-	*(uint32_t *)field = online < 1 ? 1 : online > 4 ? 4 : (uint32_t)online;
+	*(uint32_t *)field = 0;
 	return 0;
 }
 
@@ -199,7 +195,7 @@ static const struct option_row rows[] = {
 	{ "memory", 'm', OPTION_REQUIRED, 0, AT(memory_bytes), set_memory, NULL, "SIZE", "1G", NULL, NULL,
 	  "memory of the machine" },
 	{ "cpus", 'c', OPTION_REQUIRED, 0, AT(n_cpus), set_cpus, NULL, "N", "auto", NULL, NULL,
-	  "number of vCPUs; auto: the host's, at most 4" },
+	  "number of vCPUs; auto: the host's, at most 4; 1 under emulation" },
 	{ "machine", 0, OPTION_REQUIRED, 0, AT(machine), option_set_choice, NULL, "TYPE", "auto", machine_choices, NULL,
 	  "machine type: auto, microvm, q35 or native" },
 	{ "accel", 0, OPTION_REQUIRED, 0, AT(accel), option_set_choice, NULL, "HOW", "auto", accel_choices, NULL,

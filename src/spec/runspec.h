@@ -66,7 +66,7 @@ struct runspec {
 	struct profile_request *profiles;
 	size_t n_profiles;
 	uint64_t memory_bytes;
-	uint32_t n_cpus;
+	uint32_t n_cpus; /* 0: auto */
 	enum machine_type machine;
 	enum accel accel;
 	char *append;		 /* more kernel options, space separated */

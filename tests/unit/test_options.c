@@ -29,7 +29,7 @@ static void defaults(void **state)
 
 	runspec_init(&rs);
 	assert_int_equal(rs.memory_bytes, 1 << 30);
-	assert_in_range(rs.n_cpus, 1, 4);
+	assert_int_equal(rs.n_cpus, 0); /* auto */
 	assert_true(rs.workspace_mount);
 	assert_int_equal(rs.tty, TTY_AUTO);
 	assert_int_equal(rs.keep_runs, 50);
