@@ -96,8 +96,7 @@ char *openzfs_newer_source(const struct openzfs_stage *st);
 #define OPENZFS_RESEED_FILE   "/sys/module/" OPENZFS_RESEED_MODULE "/parameters/reseed"
 
 /*
- * `quiz --make[=TARGET]`: builds with the compiler's words going to our own
- * stdout and stderr. target "": the modules only (`make -C module`) when user
+ * `quiz --make[=TARGET]`: builds with the compiler's words going to our stderr. target "": the modules only (`make -C module`) when user
  * space has been built before, else everything. Configures first when that
  * has not been done. ERROR_CHILD when the build failed.
  */

@@ -91,10 +91,14 @@ static void build_environment(struct strv *env)
 		strv_addf(env, "TEST_JOBS=%ld", sysconf(_SC_NPROCESSORS_ONLN));
 }
 
-/* Runs it in dir with our own stdout and stderr, in our process group, so that Ctrl-C ends all of it. */
+/*
+ * Runs it in dir, in our process group, so that Ctrl-C ends all of it. All it
+ * says goes to our stderr: stdout is for results, and after --make for those
+ * of the program that is run next.
+ */
 static int run_shown(const struct strv *argv, const char *dir, struct error *err)
 {
-	static const struct proc_fd fds[] = { { STDOUT_FILENO, STDOUT_FILENO }, { STDERR_FILENO, STDERR_FILENO } };
+	static const struct proc_fd fds[] = { { STDERR_FILENO, STDOUT_FILENO }, { STDERR_FILENO, STDERR_FILENO } };
 	_cleanup_strv_ struct strv env = STRV_INIT;
 	struct proc_spec spec = {
 		.argv = (const char *const *)argv->v,

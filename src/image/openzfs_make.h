@@ -3,8 +3,7 @@
 
 /*
  * Building OpenZFS for a kernel of the store. The tree's own configure and
- * make do the work, with what they print going straight to our stdout and
- * stderr; this module knows where to build, which arguments a build for a
+ * make do the work, with what they print going straight to our stderr; this module knows where to build, which arguments a build for a
  * throw-away machine wants, and when a configuration is no longer good.
  *
  *	configure	<home>/build, beside the tree: several kernels from one source

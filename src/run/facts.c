@@ -38,6 +38,7 @@ void facts_clear(struct run_facts *f)
 	strv_clear(&f->zfs_modules);
 	strv_clear(&f->zfs_unstripped);
 	free(f->zfs_describe);
+	free(f->zfs_tree);
 	free(f->zfs_reseed);
 	free(f->zfs_reseed_params);
 	for (size_t i = 0; i < f->n_disks; i++)
@@ -218,6 +219,8 @@ static int pack_zfs(struct run_facts *f, struct error *err)
 	strv_add_all(&f->zfs_modules, st.modules.v);
 	strv_add_all(&f->zfs_unstripped, st.unstripped.v);
 	f->zfs_describe = mem_strdup(st.describe);
+	f->zfs_tree = mem_strdup(st.tree);
+	f->zfs_has_programs = st.has_user_space;
 	f->zfs_reseed = mem_strdup(st.reseed);
 	f->zfs_reseed_params = mem_strdup(st.reseed_params);
 	r = pack(f, RUN_LAYER_ZFS, src, n, err);

@@ -79,6 +79,8 @@ struct run_facts {
 	struct strv zfs_modules;		 /* in load order, for the zfs profile */
 	char *zfs_reseed, *zfs_reseed_params;	 /* owned; module that reseeds ZFS's generator, or NULL */
 	char *zfs_describe;			 /* owned; for -v */
+	char *zfs_tree;				 /* owned; where the modules' sources are, or NULL */
+	bool zfs_has_programs;			 /* zpool and zfs come with the build */
 	struct strv zfs_unstripped;
 	struct fact_disk *disks;
 	size_t n_disks;

@@ -137,6 +137,8 @@ static void on_started(void *ctx, struct session *session, const struct wire_sta
 	if (s->local && local_begin(s->local, s->is_shell || s->opt.plan->program.tty, &s->out->error) < 0)
 		sup_die(s, 0);
 	sup_ready(s);
+	if (!s->is_shell && s->opt.started)
+		s->opt.started(s->opt.decided_ctx, s->out);
 }
 
 int program_open_output(struct supervisor *s, struct error *err)

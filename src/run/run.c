@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "image/openzfs.h"
 #include "run/host_hooks.h"
 #include "run/annotate.h"
 #include "run/debug_files.h"
@@ -310,6 +311,25 @@ struct run_end {
 	uint64_t started_ms;
 };
 
+/* What runs is not what the tree says: asked while the guest is busy, since it looks at some thousand files. */
+static void on_started(void *ctx, struct outcome *o)
+{
+	const struct run_facts *f = ((const struct run_end *)ctx)->facts;
+	const struct openzfs_stage look = { .tree = f->zfs_tree, .unstripped = f->zfs_unstripped };
+	_cleanup_free_ char *newer = f->zfs_tree ? openzfs_newer_source(&look) : NULL;
+
+	if (newer)
+		strv_addf(&o->notes, "warning: '%s' is newer than the modules of this run (quiz --make builds first)", newer);
+}
+
+/* The kernel's half of OpenZFS alone: `zpool: not found` is then no riddle. */
+static void note_programs(const struct run_facts *f, struct outcome *o)
+{
+	if (o->verdict.status == STATUS_NOTFOUND && f->zfs_tree && !f->zfs_has_programs)
+		strv_addf(&o->notes, "the OpenZFS build has modules only, no programs: quiz openzfs make -k %s",
+			  f->kernel.id);
+}
+
 static void on_decided(void *ctx, struct outcome *o)
 {
 	const struct run_end *end = ctx;
@@ -318,6 +338,7 @@ static void on_decided(void *ctx, struct outcome *o)
 
 	if (o->kvm_was_silent)
 		return;
+	note_programs(end->facts, o);
 	annotate_findings(end->facts->paths, end->plan->kernel_id, o->analyser, &o->verdict, &notes);
 	host_hooks_collect(end->facts, &notes);
 	result = result_json(end->facts, end->plan, end->record, o, &o->verdict, end->started_ms);
@@ -339,7 +360,7 @@ static int run_once(struct run_facts *f, const struct run_request *req, struct r
 					 .record = rec, .run_dir = f->run_dir, .networks = f->networks,
 					 .n_networks = f->n_networks, .has_local = !bg,
 					 .waits_for_client = bg && bg->waits_for_client, .note = note,
-					 .decided = on_decided, .decided_ctx = &end,
+					 .started = on_started, .decided = on_decided, .decided_ctx = &end,
 					 .ready = bg ? bg->ready : NULL, .ctx = bg ? bg->ctx : NULL };
 	int r = -1;
 

@@ -39,7 +39,9 @@ struct supervisor_options {
 	void (*note)(const char *text); /* prints a line for people, unless quiet */
 	/* The verdict is in *o; called before the VMM is reaped, so that its memory is freed meanwhile. May be NULL. */
 	void (*decided)(void *ctx, struct outcome *o);
-	void *decided_ctx;
+	/* The program has just been started: for what takes a moment and nobody waits for. May be NULL. */
+	void (*started)(void *ctx, struct outcome *o);
+	void *decided_ctx; /* of both */
 	void (*ready)(void *ctx); /* the program runs, or the machine waits for its client; may be NULL */
 	void *ctx;
 };
@@ -65,7 +67,7 @@ struct outcome {
 	uint64_t started_ns, running_ns, ended_ns; /* monotonic: start, program's execve, end */
 	struct outcome_stage stages[OUTCOME_STAGES_MAX];
 	size_t n_stages;
-	struct strv notes;	       /* what could not be brought back from the guest, for people */
+	struct strv notes;	       /* for people: what could not be brought back from the guest, and the like */
 	char *counters;		       /* owned; "name=value" lines at the end */
 	char *vmcore;		       /* owned; path of the memory written at the end, or NULL */
 };
