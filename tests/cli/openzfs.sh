@@ -89,6 +89,10 @@ like "the user's own argument" "$args" "*--with-something"
 like "the kernel" "$args" "*--with-linux-obj=*/6.1.0-toy/build*"
 like "a cache of this kernel's own" "$args" "*--cache-file=$home/config.cache*"
 is "nothing was made in the tree" "$(git status --porcelain)" ""
+status "what comes after -- goes to the tree's configure" 0 quiz openzfs configure -k 6.1.0-toy -- --enable-debug --enable-debuginfo
+like "as it is" "$(cat "$home/build/configure.args")" "*--enable-debug
+--enable-debuginfo"
+status "configure again" 0 quiz openzfs configure --debug -k 6.1.0-toy -- --with-something
 status "make" 0 quiz openzfs make -k 6.1.0-toy
 like "staged" "$err_out" "*for kernel 6.1.0-toy: staged*"
 holds "zfs.ko" test -f "$extra/zfs.ko"
