@@ -21,8 +21,9 @@ run: deps
 	./quiz uname -a
 
 # Every test, with the packages, kernels, roots and sources that they use: slow the first time (docs/testing.md).
-check: DEPS = build run check kernel openzfs foreign
+# A host that lacks what only some tests want skips these, and says so; in CI a skip is a failure.
 check: deps
+	tools/deps kernel openzfs foreign || true
 	$(MAKE) all
 	tests/materials || true
 	meson test -C $(B) --print-errorlogs

@@ -4,6 +4,7 @@
 #include "cmd/command.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -137,12 +138,16 @@ void command_option_table(struct str *out, const char *kind, const char *command
 		if (o->flags & OPTION_HIDDEN)
 			continue;
 		add_row(out, &(struct table_row){ .kind = o->arg == OPTION_OPTIONAL ? "option?" : kind,
-						  .command = command, .name = o->name, .usage = o->metavar,
-						  .letter = o->letter, .complete = o->complete, .help = o->help,
+						  .command = command,
+						  .name = o->name,
+						  .usage = o->metavar,
+						  .letter = o->letter,
+						  .complete = o->complete,
+						  .help = o->help,
 						  .fallback = o->fallback,
-						  .where = o->flags & OPTION_LINE_ONLY ? "line" :
-							   o->flags & OPTION_TRUST     ? "trust" :
-											 NULL });
+						  .where = o->flags & OPTION_LINE_ONLY ? "line"
+							   : o->flags & OPTION_TRUST   ? "trust"
+										       : NULL });
 	}
 }
 
@@ -155,14 +160,17 @@ void command_rows(const struct command *const *table, struct str *out)
 
 		if (cmd->is_hidden || cmd->program)
 			continue;
-		add_row(out, &(struct table_row){ .kind = "command", .command = cmd->name, .usage = cmd->usage,
-						  .help = cmd->summary });
+		add_row(out, &(struct table_row){
+				 .kind = "command", .command = cmd->name, .usage = cmd->usage, .help = cmd->summary });
 		command_option_table(out, "option", cmd->name, rows, n);
 		for (size_t i = 0; i < cmd->n_subs; i++) {
 			_cleanup_free_ char *name = mem_printf("%s %s", cmd->name, cmd->subs[i].name);
 
-			add_row(out, &(struct table_row){ .kind = "sub", .command = cmd->name, .name = cmd->subs[i].name,
-							  .usage = cmd->subs[i].usage, .help = cmd->subs[i].summary });
+			add_row(out, &(struct table_row){ .kind = "sub",
+							  .command = cmd->name,
+							  .name = cmd->subs[i].name,
+							  .usage = cmd->subs[i].usage,
+							  .help = cmd->subs[i].summary });
 			command_option_table(out, "option", name, cmd->subs[i].options, cmd->subs[i].n_options);
 		}
 	}
@@ -238,12 +246,33 @@ int command_run(const struct command *cmd, int argc, char **argv, struct error *
 	return cmd->n_subs ? run_sub(cmd, argc, argv, err) : cmd->main(argc, argv, err);
 }
 
+void command_guard_streams(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			_exit(STATUS_SETUP);
+}
+
+int command_close_stdout(int status)
+{
+	struct error err = ERROR_INIT;
+
+	int errnum = fflush(stdout) ? errno : ferror(stdout) ? EIO : 0;
+
+	if (!errnum || errnum == EPIPE) /* whoever read it has enough */
+		return status;
+	error_sys(&err, errnum, "write to stdout");
+	command_print_error(&err);
+	return status ? status : STATUS_SETUP;
+}
+
 int command_main(const struct command *const *table, int argc, char **argv)
 {
 	struct error err = ERROR_INIT;
 	const struct command *cmd = argc > 1 ? command_find(table, argv[1]) : NULL;
 	int status;
 
+	command_guard_streams();
 	if (argc == 2 && str_eq(argv[1], "--rows")) {
 		_cleanup_str_ struct str rows = STR_INIT;
 
@@ -259,9 +288,9 @@ int command_main(const struct command *const *table, int argc, char **argv)
 	status = command_run(cmd, argc - 2, argv + 2, &err);
 	if (status < 0) {
 		command_print_error(&err);
-		return STATUS_SETUP;
+		status = STATUS_SETUP;
 	}
-	return status;
+	return command_close_stdout(status);
 }
 
 /* ---- For the commands themselves ---- */
@@ -280,7 +309,8 @@ const struct option_row command_json_rows[1] = {
 int command_json_options(const char *name, int argc, char **argv, bool *ret_json, struct strv *ret_words,
 			 struct error *err)
 {
-	return command_options(command_json_rows, ARRAY_SIZE(command_json_rows), name, argc, argv, ret_json, ret_words, err);
+	return command_options(command_json_rows, ARRAY_SIZE(command_json_rows), name, argc, argv, ret_json, ret_words,
+			       err);
 }
 
 int command_want_words(const struct strv *words, size_t min, size_t max, const char *name, const char *usage,

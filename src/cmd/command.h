@@ -60,6 +60,15 @@ const struct option_row *command_option_rows(const struct command *cmd, size_t *
 /* Runs a command with the words after its name: help, subwords and `program` included. */
 int command_run(const struct command *cmd, int argc, char **argv, struct error *err);
 
+/*
+ * First and last thing of a main(). A descriptor 0, 1 or 2 that we were
+ * started without must not become the first file that we open: what takes its
+ * place fails when it is used. At the end, results that could not be written
+ * make a status of 0 a lie: returns the status to exit with.
+ */
+void command_guard_streams(void);
+int command_close_stdout(int status);
+
 /* Whole main() of a program whose first word is a command (the helpers in libexec). */
 int command_main(const struct command *const *table, int argc, char **argv);
 

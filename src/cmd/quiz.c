@@ -87,11 +87,13 @@ static int dispatch(int argc, char **argv, struct error *err)
 int main(int argc, char **argv)
 {
 	struct error err = ERROR_INIT;
-	int status = argc ? dispatch(argc - 1, argv + 1, &err) : STATUS_SETUP;
+	int status;
 
+	command_guard_streams();
+	status = argc ? dispatch(argc - 1, argv + 1, &err) : STATUS_SETUP;
 	if (status < 0) {
 		command_print_error(&err);
-		return STATUS_SETUP;
+		status = STATUS_SETUP;
 	}
-	return status;
+	return command_close_stdout(status);
 }

@@ -109,10 +109,12 @@ static void outlet_escape(void *ctx, char key)
 		channel_send(c->ch, 0, client_stop, .force = 1);
 }
 
-static void outlet_lost(void *ctx)
+static void outlet_lost(void *ctx, int errnum)
 {
 	struct client *c = ctx;
 
+	if (errnum != EPIPE && !error_is_set(&c->err))
+		error_sys(&c->err, errnum, "write the program's output to stdout");
 	if (c->stdout_only)
 		stop(c, CLIENT_DETACHED);
 	else

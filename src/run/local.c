@@ -202,8 +202,8 @@ static void check_drained(struct local *l)
 	done(l->drained_ctx);
 }
 
-/* Nobody reads any more: the rest is thrown away, and the program hears of it if it was stdout. */
-static void break_stream(struct local *l, unsigned i)
+/* It takes no more: the rest is thrown away, and the program hears of it if it was stdout. */
+static void break_stream(struct local *l, unsigned i, int errnum)
 {
 	struct stream *s = &l->out[i];
 
@@ -213,7 +213,7 @@ static void break_stream(struct local *l, unsigned i)
 	str_truncate(&s->queue, 0);
 	loop_fd_remove(l->loop, s->fd);
 	if (i == WIRE_STDOUT)
-		l->outlet.output_lost(l->outlet.ctx);
+		l->outlet.output_lost(l->outlet.ctx, errnum);
 }
 
 static bool write_some(struct local *l, unsigned i)
@@ -225,7 +225,7 @@ static bool write_some(struct local *l, unsigned i)
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return false;
 	if (n < 0) {
-		break_stream(l, i);
+		break_stream(l, i, errno);
 		return false;
 	}
 	s->head += (size_t)n;

@@ -29,7 +29,7 @@ struct outlet {
 	void (*consumed)(void *ctx, unsigned stream, size_t n);	  /* output has been passed on */
 	void (*winsize)(void *ctx, uint16_t rows, uint16_t cols);
 	void (*escape)(void *ctx, char key);			  /* Ctrl-] and a key: 'd' detach, 'k' kill */
-	void (*output_lost)(void *ctx);				  /* nobody reads stdout any more (EPIPE) */
+	void (*output_lost)(void *ctx, int errnum);		  /* stdout takes no more: EPIPE is a reader that has gone */
 	void *ctx;
 };
 

@@ -66,11 +66,16 @@ static void outlet_escape(void *ctx, char key)
 	}
 }
 
-/* The reader of our stdout is gone: the program hears of it as it would locally. */
-static void outlet_lost(void *ctx)
+/* The reader of our stdout is gone: the program hears of it as it would locally. A full disk is our failure, not its.
+ */
+static void outlet_lost(void *ctx, int errnum)
 {
 	struct supervisor *s = ctx;
 
+	if (errnum != EPIPE && !error_is_set(&s->out->error)) {
+		s->out->facts.output_failed = true;
+		error_sys(&s->out->error, errnum, "write the program's output to stdout");
+	}
 	if (s->program)
 		session_signal(s->program, SIGPIPE);
 }
@@ -101,7 +106,8 @@ void program_note_started(struct supervisor *s, const struct wire_started *m)
 	str_add_safe(&what, m->text, strlen(m->text), false);
 	if (m->stage == WIRE_STAGE_EXEC) {
 		s->out->facts.program = m->errnum == ENOENT ? PROGRAM_NOT_FOUND : PROGRAM_NOT_EXECUTABLE;
-		error_set(err, ERROR_GUEST, "cannot run '%s' in the guest: %s", program_name(s), strerror((int)m->errnum));
+		error_set(err, ERROR_GUEST, "cannot run '%s' in the guest: %s", program_name(s),
+			  strerror((int)m->errnum));
 	} else {
 		s->out->facts.setup_failed = true;
 		error_set(err, ERROR_GUEST, "cannot start '%s' in the guest: %s", program_name(s),
@@ -243,8 +249,8 @@ static void send_start(struct supervisor *s, const struct run_program *p, uint32
 	if (!s->program) {
 		struct error err = ERROR_INIT;
 
-		error_set(&err, ERROR_USAGE, "cannot run '%s': the argument list is longer than %u bytes", program_name(s),
-			  WIRE_PAYLOAD_MAX);
+		error_set(&err, ERROR_USAGE, "cannot run '%s': the argument list is longer than %u bytes",
+			  program_name(s), WIRE_PAYLOAD_MAX);
 		sup_setup_failed(s, &err);
 	}
 }

@@ -13,6 +13,8 @@
 #include "run/supervisor_state.h"
 #include "sys/term.h"
 
+#define HANG_UP_GRACE_MS 10000 /* for the program to end after SIGHUP */
+
 const char *sup_state_name(enum sup_state s)
 {
 	static const char *const names[] = {
@@ -35,6 +37,18 @@ void outcome_clear(struct outcome *o)
 	*o = (struct outcome){ 0 };
 }
 
+static void interrupt(struct supervisor *s, int signo)
+{
+	s->out->facts.interrupted_by = signo;
+	sup_die(s, 0);
+}
+
+static void on_hang_up_over(void *ctx)
+{
+	interrupt(ctx, SIGHUP);
+}
+
+/* The first is the program's, the second ours. After a hang-up there may be nobody left to send a second one. */
 static void on_end_signal(void *ctx, int signo)
 {
 	struct supervisor *s = ctx;
@@ -43,13 +57,13 @@ static void on_end_signal(void *ctx, int signo)
 		debugger_give_up(s);
 		return;
 	}
-	s->n_signals++;
-	if (signo != SIGHUP && s->n_signals == 1 && s->program && session_is_running(s->program)) {
-		session_signal(s->program, (uint32_t)signo);
+	if (s->n_signals++ || !s->program || !session_is_running(s->program)) {
+		interrupt(s, signo);
 		return;
 	}
-	s->out->facts.interrupted_by = signo;
-	sup_die(s, 0);
+	session_signal(s->program, (uint32_t)signo);
+	if (signo == SIGHUP)
+		loop_timer(s->loop, HANG_UP_GRACE_MS, on_hang_up_over, s);
 }
 
 static void watch_signals(struct supervisor *s)

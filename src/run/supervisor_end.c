@@ -83,11 +83,12 @@ void sup_lost(struct supervisor *s, const char *why)
 {
 	if (s->state >= SUP_DYING || sup_starts_over(s, why))
 		return;
-	if (s->state == SUP_FINISH && s->opt.plan->wants_power_off)
+	if (s->state == SUP_FINISH && s->timer_dying)
 		return; /* it powers itself off, as asked */
 	free(s->out->lost_why);
 	s->out->lost_why = mem_strdup(why);
 	s->out->facts.is_lost = true;
+	s->out->facts.is_cut_off = s->state == SUP_COLLECT || s->state == SUP_FINISH;
 	sup_die(s, LAST_WORDS_MS);
 }
 

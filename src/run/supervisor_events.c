@@ -199,6 +199,7 @@ static void on_vmm_event(void *ctx, struct guest *g, enum vmm_event ev, const ch
 {
 	struct supervisor *s = ctx;
 	struct error err = ERROR_INIT;
+	_cleanup_free_ char *ended = NULL;
 
 	if (ev == VMM_EVENT_PAUSED || ev == VMM_EVENT_RUNNING)
 		return;
@@ -239,7 +240,8 @@ static void on_vmm_event(void *ctx, struct guest *g, enum vmm_event ev, const ch
 			sup_setup_failed(s, &err);
 			break;
 		}
-		sup_lost(s, text && *text ? text : "the virtual machine monitor ended");
+		ended = mem_printf("QEMU ended: %s", text);
+		sup_lost(s, ended);
 		break;
 	case VMM_EVENT_IO_ERROR:
 		s->opt.note(text ? text : "a disk of the guest can not be written: the host's file system is full");

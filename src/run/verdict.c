@@ -9,6 +9,7 @@
 
 #include "run/verdict.h"
 
+#include <signal.h>
 #include <string.h>
 
 const struct verdict_info verdict_table[VERDICT_N] = {
@@ -131,6 +132,17 @@ void verdict_decide(const struct verdict_input *in, struct verdict_result *ret)
 		return;
 	if (in->is_lost && in->program < PROGRAM_EXITED) {
 		set(ret, VERDICT_LOST, "the virtual machine or its agent vanished");
+		return;
+	}
+	/* What the program did was still to be written out, and a panic there is seen: no success without it. */
+	if (in->is_cut_off && in->program == PROGRAM_EXITED && in->value == 0) {
+		set(ret, VERDICT_LOST, "the virtual machine or its agent vanished before all was written");
+		return;
+	}
+	/* The program knows nothing of it, or was ended by the SIGPIPE that it got for it. */
+	if (in->output_failed && ((in->program == PROGRAM_EXITED && in->value == 0) ||
+				  (in->program == PROGRAM_SIGNALLED && in->value == SIGPIPE))) {
+		set(ret, VERDICT_SETUP, "the program's output could not be written");
 		return;
 	}
 	if (in->analyser && in->is_strict && decide_strictly(in->analyser, ret))

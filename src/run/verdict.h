@@ -49,6 +49,8 @@ struct verdict_input {
 	bool setup_failed;  /* hook, module, mount: before the program */
 	bool boot_failed;   /* no console byte and no agent stage for too long */
 	bool is_lost;	    /* VMM or agent vanished */
+	bool output_failed; /* what the program wrote could not be passed on (a full disk) */
+	bool is_cut_off;    /* and that after the program, before the guest had said that all is flushed */
 	bool is_hung;	    /* no answer to heartbeats, VMM stopped, or no end within the grace period (analyser_hang_since) */
 	bool timed_out;
 	int interrupted_by; /* signal, or 0 */

@@ -31,13 +31,15 @@
 #include "vmm/qmp.h"
 #include "vmm/vmm.h"
 
-#define PROBE_FORMAT 2		/* of the cache file; bump when a field is added */
-#define PROBE_TIMEOUT_MS 20000	/* a cold disk, an oversubscribed host */
+#define PROBE_FORMAT	    2	      /* of the cache file; bump when a field is added */
+#define PROBE_TIMEOUT_MS    20000     /* a cold disk, an oversubscribed host */
 #define CPUID_INVARIANT_TSC (1u << 8) /* leaf 0x80000007, edx */
-#define CPUID_VMX (1u << 5) /* leaf 1, ecx */
-#define CPUID_SVM (1u << 2) /* leaf 0x80000001, ecx */
-#define MEMO_FILE "kvm-hangs"
-#define MEMO_MAX 65536
+#define CPUID_VMX	    (1u << 5) /* leaf 1, ecx */
+#define CPUID_SVM	    (1u << 2) /* leaf 0x80000001, ecx */
+/* -action is of 6.0, a memory backend's reserve=off of 6.1. */
+#define VERSION_MIN 60100u
+#define MEMO_FILE   "kvm-hangs"
+#define MEMO_MAX    65536
 
 /* The answer's fields, once: struct member and cache key. */
 #define CAPS_FLAGS(X)                                                          \
@@ -63,8 +65,8 @@ static char *cache_path(const char *cache_dir, const char *binary, uint64_t stam
 
 static char *identity_of(const char *binary, uint64_t stamp, uint32_t version)
 {
-	return mem_printf("%s %016llx %u.%u.%u", binary, (unsigned long long)stamp, version / 10000, version / 100 % 100,
-			  version % 100);
+	return mem_printf("%s %016llx %u.%u.%u", binary, (unsigned long long)stamp, version / 10000,
+			  version / 100 % 100, version % 100);
 }
 
 static int load_cached(const char *path, struct vmm_caps *c)
@@ -90,7 +92,8 @@ static int load_cached(const char *path, struct vmm_caps *c)
 /* Not being able to remember is no failure: the next run asks again. */
 static void save_cached(const char *path, const struct vmm_caps *c)
 {
-	json_t *root = json_pack("{s:i, s:s, s:i}", "format", PROBE_FORMAT, "binary", c->binary, "version", (int)c->version);
+	json_t *root =
+	    json_pack("{s:i, s:s, s:i}", "format", PROBE_FORMAT, "binary", c->binary, "version", (int)c->version);
 	char *text;
 
 #define X(flag) json_object_set_new(root, #flag, json_boolean(c->flag));
@@ -126,9 +129,8 @@ static bool list_has(const json_t *list, const char *key, const char *value)
 	size_t i;
 	json_t *item;
 
-	json_array_foreach((json_t *)list, i, item)
-		if (str_eq(json_string_value(json_object_get(item, key)), value))
-			return true;
+	json_array_foreach((json_t *)list, i,
+			   item) if (str_eq(json_string_value(json_object_get(item, key)), value)) return true;
 	return false;
 }
 
@@ -255,7 +257,8 @@ static void ask_all(struct probe *p)
 	ask_type(p, virtio_9p, on_9p);
 	ask_type(p, p->arch->pvpanic ? p->arch->pvpanic : "none", on_pvpanic);
 	ask_type(p, "vmcoreinfo", on_vmcoreinfo);
-	ask(p, "netdev_add", json_pack("{s:s, s:s, s:b}", "type", "user", "id", "probe", "restrict", 1), on_user_netdev);
+	ask(p, "netdev_add", json_pack("{s:s, s:s, s:b}", "type", "user", "id", "probe", "restrict", 1),
+	    on_user_netdev);
 	free(virtio_9p);
 }
 
@@ -268,8 +271,22 @@ static int ask_qemu(const struct arch *arch, const char *binary, struct vmm_caps
 	struct probe probe = { .caps = c, .arch = arch };
 	const struct qmp_callbacks cb = { .greeting = on_greeting, .closed = on_closed, .ctx = &probe };
 	/* The second accelerator is for builds without the translator. */
-	const char *const argv[] = { binary, "-machine", "none", "-accel", "tcg", "-accel", "kvm", "-nodefaults", "-no-user-config",
-				     "-display", "none", "-chardev", "socket,id=qmp,fd=3", "-mon", "chardev=qmp,mode=control", NULL };
+	const char *const argv[] = { binary,
+				     "-machine",
+				     "none",
+				     "-accel",
+				     "tcg",
+				     "-accel",
+				     "kvm",
+				     "-nodefaults",
+				     "-no-user-config",
+				     "-display",
+				     "none",
+				     "-chardev",
+				     "socket,id=qmp,fd=3",
+				     "-mon",
+				     "chardev=qmp,mode=control",
+				     NULL };
 	pid_t pid;
 
 	_Static_assert(QEMU_FD_QMP == 3, "argv above names it");
@@ -418,7 +435,8 @@ static uint64_t host_hash(void)
 		h = hash_str(h, str_cstr(&id));
 #if defined(__x86_64__) || defined(__i386__)
 	/* Names and features. Leaf 1's ebx holds the number of the CPU that executes this. */
-	static const unsigned leaves[] = { 0, 1, 7, 0xd, 0x80000001, 0x80000002, 0x80000003, 0x80000004, 0x80000007, 0x80000008 };
+	static const unsigned leaves[] = { 0,	       1,	   7,	       0xd,	   0x80000001,
+					   0x80000002, 0x80000003, 0x80000004, 0x80000007, 0x80000008 };
 	unsigned r[4];
 
 	for (size_t i = 0; i < ARRAY_SIZE(leaves); i++) {
@@ -432,18 +450,21 @@ static uint64_t host_hash(void)
 	return h;
 }
 
-int vmm_probe(const struct arch *arch, const char *binary, const char *cache_dir, struct vmm_caps *ret, struct error *err)
+int vmm_probe(const struct arch *arch, const char *binary, const char *cache_dir, struct vmm_caps *ret,
+	      struct error *err)
 {
-	_cleanup_free_ char *found = binary && strchr(binary, '/') ? mem_strdup(binary)
-								   : fs_find_program(binary ? binary : arch->qemu);
+	_cleanup_free_ char *found =
+	    binary && strchr(binary, '/') ? mem_strdup(binary) : fs_find_program(binary ? binary : arch->qemu);
 	_cleanup_free_ char *path = NULL;
 	_cleanup_free_ char *file = NULL;
 	struct vmm_caps c = { 0 };
 
 	if (!found || !fs_is_executable(found)) {
 		error_set(err, ERROR_MISSING, "cannot find '%s'", binary ? binary : arch->qemu);
-		if (!binary)
-			error_hint(err, "apt-get install %s", arch->qemu_package);
+		error_hint(err,
+			   binary ? "without --qemu it is the architecture's own: apt-get install %s"
+				  : "apt-get install %s",
+			   arch->qemu_package);
 		return -1;
 	}
 	path = fs_real_path(found, err);
@@ -458,6 +479,13 @@ int vmm_probe(const struct arch *arch, const char *binary, const char *cache_dir
 			return -1;
 		}
 		save_cached(file, &c);
+	}
+	if (c.version < VERSION_MIN) {
+		error_set(err, ERROR_UNSUPPORTED, "cannot use '%s': it is QEMU %u.%u, and quiz needs %u.%u at least",
+			  path, c.version / 10000, c.version / 100 % 100, VERSION_MIN / 10000, VERSION_MIN / 100 % 100);
+		error_hint(err, "quiz --qemu FILE names another one, or qemu = FILE in quiz.cfg");
+		vmm_caps_clear(&c);
+		return -1;
 	}
 	c.identity = identity_of(path, stamp, c.version);
 	if (c.has_kvm && arch->has_microvm)

@@ -48,7 +48,7 @@ void vmm_caps_clear(struct vmm_caps *c);
 /*
  * Asks the VMM for `arch` once and caches the answer in <cache_dir>/probes/.
  * binary NULL: the architecture's, from PATH. ERROR_MISSING with the package
- * to install when it is not there.
+ * to install when it is not there, ERROR_UNSUPPORTED when it is too old.
  */
 int vmm_probe(const struct arch *arch, const char *binary, const char *cache_dir, struct vmm_caps *ret, struct error *err);
 

@@ -20,8 +20,8 @@ struct program {
 	struct fake *f;
 	uint16_t session;
 	struct strv argv, env;
-	char *cwd, *user;   /* owned */
-	struct script own;  /* of a built-in program */
+	char *cwd, *user;  /* owned */
+	struct script own; /* of a built-in program */
 	size_t at;
 	bool is_waiting, is_trapping;
 	struct str out[WIRE_N_STREAMS]; /* to send */
@@ -59,8 +59,8 @@ void agent_write(struct fake *f, const void *mem, size_t n)
 	pump(f);
 }
 
-#define SAY(f, name, session, ...)                                             \
-	agent_write(f, frame_buf,                                              \
+#define SAY(f, name, session, ...)                                                                                     \
+	agent_write(f, frame_buf,                                                                                      \
 		    wire_put_##name(frame_buf, sizeof(frame_buf), session, &(struct wire_##name){ __VA_ARGS__ }))
 
 void agent_kmsg(struct fake *f, long level, const char *text)
@@ -84,8 +84,9 @@ static void say_result(struct fake *f, uint32_t id, uint32_t errnum, const char 
 static const struct {
 	const char *name, *verb, *rest;
 } builtins[] = {
-	{ "true", "exit", "0" }, { "false", "exit", "1" }, { "echo", "words", "" },
-	{ "cat", "cat", "" },	 { "sleep", "wait", "" },  { "uname", "stdout", "Linux fake 6.1.0-fake #1 SMP x86_64 GNU/Linux\n" },
+	{ "true", "exit", "0" }, { "false", "exit", "1" },
+	{ "echo", "words", "" }, { "cat", "cat", "" },
+	{ "sleep", "wait", "" }, { "uname", "stdout", "Linux fake 6.1.0-fake #1 SMP x86_64 GNU/Linux\n" },
 	{ "sh", "shell", "" },
 };
 
@@ -425,7 +426,8 @@ static void on_request(struct fake *f, const struct wire_frame *fr, uint32_t err
 	if (fr->type == WIRE_ASSEMBLE)
 		say_stage(f, WIRE_AT_ROOT);
 	say_result(f, request_id(fr), errnum, text);
-	if (fr->type == WIRE_FINISH && wire_get_finish(fr, &finish) == WIRE_OK && (finish.flags & WIRE_FINISH_POWER_OFF)) {
+	if (fr->type == WIRE_FINISH && wire_get_finish(fr, &finish) == WIRE_OK &&
+	    (finish.flags & WIRE_FINISH_POWER_OFF)) {
 		const struct action off = { .verb = (char *)"poweroff" };
 
 		fake_common(f, &off);
@@ -518,8 +520,8 @@ void agent_start(struct fake *f)
 	loop_fd(f->loop, f->agent, POLLIN, on_agent, f);
 	f->agent_is_up = true;
 	fake_at(f, "HELLO", &text);
-	SAY(f, hello, 0, .version_min = WIRE_VERSION, .version_max = WIRE_VERSION, .agent = "fake", .arch = "x86_64",
-	    .release = "6.1.0-fake", .mono_ns = 1000000);
+	SAY(f, hello, 0, .version_min = f->wire_version, .version_max = f->wire_version, .agent = "fake",
+	    .arch = "x86_64", .release = "6.1.0-fake", .mono_ns = 1000000);
 	for (uint32_t stage = WIRE_AT_INIT; stage <= WIRE_AT_CHANNEL; stage++)
 		say_stage(f, stage);
 	fake_at(f, "up", &text);

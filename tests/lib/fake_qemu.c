@@ -8,6 +8,7 @@
  *	FAKE_VMM_SCRIPT	 the script; without one every machine is well-behaved
  *	FAKE_VMM_LOG	 a file that gets a line per thing that happened: "argv ...", "qmp NAME", "request NAME ...",
  *			 "program NAME ARG...", "signal N", "stdin N" (bytes), "migrated", "loaded"
+ *	FAKE_VMM_VERSION "5.2.0": what it says it is; default 7.2.0
  *
  * The script has one action per line; # begins a comment line:
  *
@@ -16,6 +17,7 @@
  *
  * EVENT is one of
  *	start		the process begins		boot	the guest's CPUs begin (not in a clone)
+ *	boot-kvm, boot-tcg	the same, by accelerator
  *	save, load	its state is saved, loaded	cont, stop, quit	the monitor's commands
  *	HELLO		the agent would say HELLO	up	it has said it and its stages
  *	any message that a host sends, as in wire.h: MOUNT_IMAGE, IDENTITY, ASSEMBLE, START, PING, FINISH, ...
@@ -31,6 +33,7 @@
  *	hang		the agent says nothing any more
  *	close		the agent's port is closed
  *	garbage N	N bytes of nonsense from the agent
+ *	version N	HELLO speaks of protocol version N only
  *	frame LEN TYPE SESSION	a frame's header alone, with any numbers: lengths that lie, unknown types
  *	flood N		N bytes on the console
  *	stderr-vmm TEXT	words on the VMM's own stderr
@@ -136,8 +139,8 @@ void fake_console(struct fake *f, const char *text)
 
 static void say_event(struct fake *f, const char *name, const char *data)
 {
-	_cleanup_free_ char *line = mem_printf("{\"timestamp\": {\"seconds\": 1, \"microseconds\": 0}, \"event\": \"%s\", \"data\": %s}",
-					       name, data);
+	_cleanup_free_ char *line = mem_printf(
+	    "{\"timestamp\": {\"seconds\": 1, \"microseconds\": 0}, \"event\": \"%s\", \"data\": %s}", name, data);
 
 	fake_qmp_say(f, line);
 }
@@ -175,8 +178,8 @@ static void do_frame(struct fake *f, const char *numbers)
 
 	if (sscanf(numbers, "%u %u %u", &len, &type, &session) != 3)
 		fake_die("frame wants LEN TYPE SESSION, not '%s'", numbers);
-	const uint8_t header[8] = { len & 255, len >> 8 & 255, len >> 16 & 255, len >> 24 & 255, type & 255, type >> 8 & 255,
-				    session & 255, session >> 8 & 255 };
+	const uint8_t header[8] = { len & 255,	len >> 8 & 255,	 len >> 16 & 255, len >> 24 & 255,
+				    type & 255, type >> 8 & 255, session & 255,	  session >> 8 & 255 };
 	agent_write(f, header, sizeof(header));
 }
 
@@ -219,6 +222,8 @@ bool fake_common(struct fake *f, const struct action *a)
 		}
 	} else if (str_eq(v, "garbage"))
 		do_garbage(f, a->number);
+	else if (str_eq(v, "version"))
+		f->wire_version = (uint32_t)a->number;
 	else if (str_eq(v, "frame"))
 		do_frame(f, a->rest);
 	else if (str_eq(v, "flood"))
@@ -277,7 +282,8 @@ static const char *load_state(void)
 {
 	char buf[sizeof(STATE_MAGIC)] = "";
 
-	if (lseek(passed_fd, 0, SEEK_SET) < 0 || read(passed_fd, buf, strlen(STATE_MAGIC)) < 0 || !str_eq(buf, STATE_MAGIC))
+	if (lseek(passed_fd, 0, SEEK_SET) < 0 || read(passed_fd, buf, strlen(STATE_MAGIC)) < 0 ||
+	    !str_eq(buf, STATE_MAGIC))
 		return "failed";
 	fake_log("loaded");
 	return "completed";
@@ -315,7 +321,8 @@ static void set_running(struct fake *f, bool is_running)
 static const struct {
 	const char *command, *answer;
 } answers[] = {
-	{ "query-machines", "[{\"name\": \"microvm\"}, {\"name\": \"pc-q35-7.2\", \"alias\": \"q35\"}, {\"name\": \"none\"}]" },
+	{ "query-machines",
+	  "[{\"name\": \"microvm\"}, {\"name\": \"pc-q35-7.2\", \"alias\": \"q35\"}, {\"name\": \"none\"}]" },
 	{ "query-kvm", "{\"enabled\": false, \"present\": false}" },
 	{ "query-migrate-capabilities", "[{\"capability\": \"x-ignore-shared\", \"state\": false}]" },
 	{ "query-command-line-options", "[{\"option\": \"sandbox\", \"parameters\": []}]" },
@@ -336,8 +343,10 @@ static void do_command(struct fake *f, const json_t *msg)
 			return;
 		}
 	if (str_eq(name, "query-status")) {
-		say_return(f, id, f->is_running ? "{\"status\": \"running\"}" : f->is_incoming ? "{\"status\": \"inmigrate\"}"
-											      : "{\"status\": \"paused\"}");
+		say_return(f, id,
+			   f->is_running    ? "{\"status\": \"running\"}"
+			   : f->is_incoming ? "{\"status\": \"inmigrate\"}"
+					    : "{\"status\": \"paused\"}");
 	} else if (str_eq(name, "migrate") || str_eq(name, "migrate-incoming")) {
 		do_migration(f, id, str_eq(name, "migrate"));
 	} else if (str_eq(name, "stop")) {
@@ -383,7 +392,9 @@ static void on_qmp(void *ctx, int fd, short events)
 	struct fake *f = ctx;
 	char buf[4096], control[CMSG_SPACE(sizeof(int))], *nl;
 	struct iovec iov = { buf, sizeof(buf) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
+	};
 	ssize_t n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
 
 	(void)events;
@@ -437,7 +448,9 @@ static void read_args(struct fake *f, int argc, char **argv)
 	char buf[4096];
 
 	for (int i = 1; i + 1 < argc; i++) {
-		if (str_eq(argv[i], "-chardev"))
+		if (str_eq(argv[i], "-accel") && str_starts(argv[i + 1], "kvm"))
+			f->has_kvm = true;
+		else if (str_eq(argv[i], "-chardev"))
 			read_chardev(f, argv[i + 1]);
 		else if (str_eq(argv[i], "-incoming"))
 			f->is_incoming = true;
@@ -455,7 +468,8 @@ static void make_ram(const struct fake *f)
 	int fd = open(f->ram_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
 	if (fd < 0) {
-		fprintf(stderr, "fake-qemu: can't open backing store %s for guest RAM: %s\n", f->ram_path, strerror(errno));
+		fprintf(stderr, "fake-qemu: can't open backing store %s for guest RAM: %s\n", f->ram_path,
+			strerror(errno));
 		_exit(1);
 	}
 	if (lseek(fd, 0, SEEK_END) == 0 && ftruncate(fd, (off_t)f->ram_bytes) < 0)
@@ -463,9 +477,23 @@ static void make_ram(const struct fake *f)
 	close(fd);
 }
 
+static void say_greeting(struct fake *f)
+{
+	const char *text = getenv("FAKE_VMM_VERSION");
+	unsigned major = 7, minor = 2, micro = 0;
+
+	if (text && sscanf(text, "%u.%u.%u", &major, &minor, &micro) < 2)
+		fake_die("FAKE_VMM_VERSION is like 7.2.0, not '%s'", text);
+	_cleanup_free_ char *line =
+	    mem_printf("{\"QMP\": {\"version\": {\"qemu\": {\"micro\": %u, \"minor\": %u, \"major\": %u}}, "
+		       "\"capabilities\": []}}",
+		       micro, minor, major);
+	fake_qmp_say(f, line);
+}
+
 int main(int argc, char **argv)
 {
-	struct fake f = { .qmp = -1, .console = -1, .agent = -1 };
+	struct fake f = { .qmp = -1, .console = -1, .agent = -1, .wire_version = WIRE_VERSION };
 	struct str line = STR_INIT;
 
 	signal(SIGPIPE, SIG_IGN);
@@ -481,16 +509,17 @@ int main(int argc, char **argv)
 	f.loop = loop_new();
 	loop_fd(f.loop, f.qmp, POLLIN, on_qmp, &f);
 	if (f.agent < 0) { /* asked what it can do */
-		fake_qmp_say(&f, "{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 0, \"minor\": 2, \"major\": 7}}, \"capabilities\": []}}");
+		say_greeting(&f);
 		loop_run(f.loop);
 	}
 	at(&f, "start");
 	if (f.ram_path)
 		make_ram(&f);
-	fake_qmp_say(&f, "{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 0, \"minor\": 2, \"major\": 7}}, \"capabilities\": []}}");
+	say_greeting(&f);
 	if (!f.is_incoming) {
 		f.is_running = true;
 		at(&f, "boot");
+		at(&f, f.has_kvm ? "boot-kvm" : "boot-tcg");
 		agent_start(&f);
 	}
 	loop_run(f.loop);

@@ -32,7 +32,8 @@ struct fake {
 	struct loop *loop;
 	struct script script;
 	int qmp, console, agent; /* -1: not given */
-	bool is_incoming, is_running, is_mute, has_gdb;
+	bool is_incoming, is_running, is_mute, has_gdb, has_kvm;
+	uint32_t wire_version;
 	char *ram_path;		 /* to make, NULL: none */
 	uint64_t ram_bytes;
 

@@ -39,9 +39,11 @@ static void on_event(void *ctx, enum vmm_event ev, const char *text)
 
 	l->n[ev]++;
 	l->last_event = (int)ev;
-	snprintf(l->text, sizeof(l->text), "%s", text);
-	if ((int)ev == l->stop_at || ev == VMM_EVENT_EXITED)
+	/* One read of the monitor may bring further events: only the text that is waited for is kept. */
+	if ((int)ev == l->stop_at || ev == VMM_EVENT_EXITED) {
+		snprintf(l->text, sizeof(l->text), "%s", text);
 		loop_stop(l->loop);
+	}
 }
 
 static void on_done(void *ctx, const struct error *err)
@@ -95,8 +97,13 @@ static int setup(void **state)
 		print_error("%s\n", err.text);
 		return -1;
 	}
-	l->m = (struct machine){ .arch = arch_find("x86_64"), .type = MACHINE_MICROVM, .accel = ACCEL_TCG, .n_cpus = 1,
-				 .memory_bytes = 64u << 20, .has_acpi = true, .kernel_path = mem_strdup("/nowhere/vmlinux"),
+	l->m = (struct machine){ .arch = arch_find("x86_64"),
+				 .type = MACHINE_MICROVM,
+				 .accel = ACCEL_TCG,
+				 .n_cpus = 1,
+				 .memory_bytes = 64u << 20,
+				 .has_acpi = true,
+				 .kernel_path = mem_strdup("/nowhere/vmlinux"),
 				 .append = mem_strdup("") };
 	*state = l;
 	return 0;
@@ -190,7 +197,8 @@ static void events_have_their_kinds(void **state)
 		{ "at up reset\n", VMM_EVENT_RESET },
 		{ "at up poweroff\n", VMM_EVENT_SHUTDOWN },
 		{ "at up pause\n", VMM_EVENT_PAUSED },
-		{ "at up qmp {\"event\": \"BLOCK_IO_ERROR\", \"data\": {\"device\": \"d0\", \"nospace\": true}}\n", VMM_EVENT_IO_ERROR },
+		{ "at up qmp {\"event\": \"BLOCK_IO_ERROR\", \"data\": {\"device\": \"d0\", \"nospace\": true}}\n",
+		  VMM_EVENT_IO_ERROR },
 	};
 	struct life *l = *state;
 
@@ -405,7 +413,8 @@ static void kvm_memo_is_kept_and_forgotten(void **state)
 	assert_int_equal(vmm_kvm_memo_set(&l->caps, l->dir, NULL), 0);
 	assert_int_equal(vmm_kvm_memo_clear(l->dir), 1);
 	/* Not ours to emulate with KVM, whatever the host. */
-	assert_int_equal(vmm_kvm_state(&l->caps, arch_find(arch_native()->is_big_endian ? "x86_64" : "s390x"), l->dir), KVM_ABSENT);
+	assert_int_equal(vmm_kvm_state(&l->caps, arch_find(arch_native()->is_big_endian ? "x86_64" : "s390x"), l->dir),
+			 KVM_ABSENT);
 }
 
 #define LIFE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -413,11 +422,22 @@ static void kvm_memo_is_kept_and_forgotten(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		LIFE(pauses_and_goes_on),	 LIFE(last_words_are_told),	LIFE(death_by_signal_is_told),
-		LIFE(events_have_their_kinds),	 LIFE(quit_kills_the_deaf),	LIFE(free_ends_the_process),
-		LIFE(saves_and_loads),		 LIFE(a_broken_state_is_refused), LIFE(death_while_saving_fails_once),
-		LIFE(dumps_into_a_file),	LIFE(has_a_gdb_stub_on_demand),	 LIFE(a_short_slot_is_refused),	LIFE(ports_lead_to_the_guest),
-		LIFE(the_probe_is_remembered),	 LIFE(a_probe_of_no_vmm_is_an_error), LIFE(kvm_memo_is_kept_and_forgotten),
+		LIFE(pauses_and_goes_on),
+		LIFE(last_words_are_told),
+		LIFE(death_by_signal_is_told),
+		LIFE(events_have_their_kinds),
+		LIFE(quit_kills_the_deaf),
+		LIFE(free_ends_the_process),
+		LIFE(saves_and_loads),
+		LIFE(a_broken_state_is_refused),
+		LIFE(death_while_saving_fails_once),
+		LIFE(dumps_into_a_file),
+		LIFE(has_a_gdb_stub_on_demand),
+		LIFE(a_short_slot_is_refused),
+		LIFE(ports_lead_to_the_guest),
+		LIFE(the_probe_is_remembered),
+		LIFE(a_probe_of_no_vmm_is_an_error),
+		LIFE(kvm_memo_is_kept_and_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MPL-2.0
 # --disk on real machines: what the guest sees, what stays, also in clones of a template that knew another content.
-# shellcheck disable=SC1091,SC2154 # the library is found at run time and sets $out, $err_out and $scratch
+# shellcheck disable=SC1091,SC2016,SC2119,SC2154 # the library is found at run time and sets variables; scripts expand their own words
 . "$QUIZ_SOURCE/tests/lib/machine.sh"
 need_machine
 cd "$scratch" || exit 1

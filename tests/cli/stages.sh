@@ -1,0 +1,80 @@
+#!/bin/sh
+# SPDX-License-Identifier: MPL-2.0
+#
+# A machine that goes wrong, at each stage of its life and in each way: quiz ends by itself, with the right status and one
+# error that says what happened. All the machines run at once; most of them only wait.
+# shellcheck disable=SC2154 # $scratch is the library's
+. "$QUIZ_SOURCE/tests/lib/tap.sh"
+. "$QUIZ_SOURCE/tests/lib/fake.sh"
+fake_world
+quiz --cold true >/dev/null 2>&1 # what is made once: layers, the initramfs, the probe's answer
+
+# what: STATUS PATTERN of each stage; - : it does no harm there. The patterns are of the first line.
+born='125 *cannot start the machine: QEMU ended:*'
+gone='120 *QEMU ended:*'
+shut='120 *the guest agent is gone: the connection was closed*'
+spoke='120 *the guest agent is gone: it sent something that is not the agent protocol*'
+cold='123 *noboot: the machine did not boot*'
+mute='121 *the guest agent does not answer*'
+deaf='121 *the virtual machine monitor does not answer*'
+table() {
+	for stage in start boot HELLO; do
+		echo "$stage|die 1|$born|$stage|kill 9|$born|$stage|close|$shut|$stage|garbage 100|$spoke|$stage|hang|$cold|$stage|freeze|$cold"
+	done
+	for stage in up MOUNT_IMAGE IDENTITY ASSEMBLE SHARE; do
+		echo "$stage|die 1|$gone|$stage|kill 9|$gone|$stage|close|$shut|$stage|garbage 100|$spoke|$stage|hang|$cold|$stage|freeze|$cold"
+	done
+	for stage in START COUNTERS FINISH; do
+		echo "$stage|die 1|$gone|$stage|kill 9|$gone|$stage|close|$shut|$stage|garbage 100|$spoke|$stage|hang|$mute|$stage|freeze|$deaf"
+	done
+	for stage in start boot HELLO up MOUNT_IMAGE IDENTITY ASSEMBLE SHARE START COUNTERS FINISH; do
+		echo "$stage|mute|0 "
+	done
+	# Lies, and what comes out of nowhere.
+	echo "HELLO|version 9999|120 *the guest agent speaks another version of the protocol*"
+	echo "HELLO|flood 3000000|0 "
+	echo "START|flood 3000000|0 "
+	echo "up|frame 4294967295 32 1|$spoke"
+	echo "START|frame 10 999 0|$spoke"
+	echo "START|reset|122 *crash: the kernel crashed*|START|poweroff|120 *the guest powered off*|FINISH|reset|122 *crash:*"
+	echo "START|pause|121 *"
+	echo "ASSEMBLE|fail 28 no space|125 *no space*|MOUNT_IMAGE|fail 22 bad superblock|125 *bad superblock*"
+	echo "START|qmp {\"event\": \"SHUTDOWN\"}|0 |START|qmp {not JSON|120 *|START|qmp []|120 *"
+}
+table | tr '|' '\n' | awk '{ printf "%s%s", $0, NR % 3 ? "|" : "\n" }' >"$scratch/table"
+
+n=0
+while IFS='|' read -r stage what want; do
+	n=$((n + 1))
+	echo "at $stage $what" >"$scratch/$n.script"
+	(
+		FAKE_VMM_SCRIPT=$scratch/$n.script FAKE_VMM_LOG=$scratch/$n.log
+		export FAKE_VMM_SCRIPT FAKE_VMM_LOG
+		quiz --cold --boot-timeout 3 true </dev/null >"$scratch/$n.out" 2>"$scratch/$n.err"
+		echo $? >"$scratch/$n.status"
+	) &
+	# A few at a time begin; those that hang wait for their heartbeats together.
+	[ $((n % 8)) != 0 ] || sleep 1
+done <"$scratch/table"
+wait
+
+n=0
+while IFS='|' read -r stage what want; do
+	n=$((n + 1))
+	is "$what at $stage: status" "$(cat "$scratch/$n.status")" "${want%% *}"
+	like "$what at $stage: words" "$(head -n 1 "$scratch/$n.err")" "${want#* }"
+	lines=$(wc -l <"$scratch/$n.err")
+	[ "$lines" -le 4 ] || not_ok "$what at $stage: one error" "$(cat "$scratch/$n.err")"
+done <"$scratch/table"
+
+# With a disk of the user's the machine powers off at the end; one that dies before that does not keep us waiting.
+truncate -s 1M "$scratch/disk"
+script 'at FINISH die 1'
+status "a VMM that dies before a disk is flushed" 120 quiz --cold --disk "$scratch/disk:rw" true
+script 'at FINISH die 1'
+status "a program's own failure stays its own" 7 quiz --cold sh -c 'exit 7'
+
+settle
+is "no VMM is left" "$(pgrep -f "^$QUIZ_QEMU .*$scratch" | wc -l)" 0
+is "no runtime folder is left" "$(find "$XDG_RUNTIME_DIR/quiz" -mindepth 1 2>/dev/null)" ""
+done_testing

@@ -1,0 +1,130 @@
+#!/bin/sh
+# SPDX-License-Identifier: MPL-2.0
+#
+# quiz where something around it is missing, full, closed or not to be written, and where it is told to stop: one error
+# with the object, its cause and what mends it; the status says that it did not go well.
+# shellcheck disable=SC2154,SC2016 # $out, $err_out and $scratch are the library's; scripts expand their own words
+. "$QUIZ_SOURCE/tests/lib/tap.sh"
+. "$QUIZ_SOURCE/tests/lib/fake.sh"
+fake_world
+quiz --cold true >/dev/null 2>&1 # what is made once
+
+# ---- QEMU ----
+mkdir "$scratch/few"
+ln -s "$QUIZ_BUILD/src/cmd/quiz" "$scratch/few/quiz"
+status "no QEMU" 125 env -u QUIZ_QEMU PATH="$scratch/few" quiz true
+like "which package brings it" "$err_out" "quiz: cannot find 'qemu-system-x86_64'*hint: apt-get install qemu-system-x86*"
+status "--qemu names none" 125 quiz --qemu "$scratch/nothing" true
+like "it is named" "$err_out" "quiz: cannot find '$scratch/nothing'*hint: *--qemu*"
+status "--qemu names something else" 125 quiz --qemu /bin/true true
+like "it gave no answer" "$err_out" "quiz: cannot ask '*true' what it can do: it ended without an answer*"
+rm -rf "$XDG_CACHE_HOME/quiz/probes"
+status "a QEMU that is too old" 125 env FAKE_VMM_VERSION=5.2.0 quiz true
+like "which, and which will do" "$err_out" "*is QEMU 5.2, and quiz needs 6.1 at least*hint: quiz --qemu FILE*"
+rm -rf "$XDG_CACHE_HOME/quiz/probes"
+status "one of years to come" 0 env FAKE_VMM_VERSION=19.1.2 quiz --cold true
+rm -rf "$XDG_CACHE_HOME/quiz/probes"
+
+# ---- a KVM that makes machines whose CPUs never run ----
+script 'at boot-kvm hang'
+status "a KVM without a sign of life" 0 quiz --cold --accel kvm echo alive
+is "the run goes on under emulation" "$out" alive
+like "it is said, once" "$err_out" "quiz: a KVM guest did not say a single byte*emulation*"
+is "in one line" "$(printf '%s\n' "$err_out" | wc -l)" 1
+holds "both machines are in the log" test "$(grep -c '^argv' "$FAKE_VMM_LOG")" = 3 # and the probe's
+holds "and remembered" test -s "$XDG_CACHE_HOME/quiz/probes/kvm-hangs"
+like "quiz doctor --retry-kvm" "$(quiz doctor --retry-kvm 2>&1)" "*the memo that it did not work is gone*"
+holds "forgets it" test ! -e "$XDG_CACHE_HOME/quiz/probes/kvm-hangs"
+script 'at boot-kvm console Linux version 6.6.6-toy'
+status "a KVM guest that talks" 0 quiz --cold --accel kvm true
+is "is left alone" "$err_out" ""
+holds "nothing is remembered" test ! -e "$XDG_CACHE_HOME/quiz/probes/kvm-hangs"
+well_behaved
+
+# ---- our own streams ----
+status "stdin is closed" 0 sh -c 'quiz --cold cat <&-'
+status "stdout is closed, and not used" 0 sh -c 'quiz --cold true >&-'
+status "stdout is closed" 125 sh -c 'quiz --cold echo words >&-'
+like "what could not be written" "$err_out" "quiz: cannot write the program's output to stdout: Bad file descriptor*"
+status "all are closed" 3 sh -c 'quiz --cold sh -c "exit 3" <&- >&- 2>&-'
+status "a disk is full" 125 sh -c 'quiz --cold echo words >/dev/full'
+like "which output" "$err_out" "quiz: cannot write the program's output to stdout: No space left on device*"
+script 'on gush bytes 3000000'
+status "a program that goes on writing to it" 125 sh -c 'quiz --cold gush >/dev/full'
+status "the reader goes away" 0 sh -c 'quiz --cold gush | head -c 10 >/dev/null'
+status "commands tell it too" 125 sh -c 'quiz version >/dev/full'
+like "in the same words" "$err_out" "quiz: cannot write to stdout: No space left on device"
+status "but for a reader with enough" 0 sh -c '(quiz help; echo $? >"$1") | true; grep -qx "0\|141" "$1"' sh "$scratch/help-status"
+well_behaved
+
+# ---- folders ----
+for variable in XDG_STATE_HOME XDG_CACHE_HOME XDG_RUNTIME_DIR; do
+	status "$variable can not be made" 125 env "$variable=/dev/null/nowhere" quiz --cold true
+	like "$variable is named" "$err_out" "quiz: cannot *'/dev/null/nowhere*': Not a directory*"
+done
+status "no XDG_RUNTIME_DIR" 0 env -u XDG_RUNTIME_DIR TMPDIR="$scratch" quiz --cold true
+
+# In a user namespace even an ordinary user mounts a file system of some kilobytes, and even root's folder is read-only.
+mounted() { # NAME WANT FOLDER OPTIONS COMMAND...
+	mounted_name=$1 mounted_want=$2 mounted_at=$3 mounted_options=$4
+	shift 4
+	mkdir -p "$mounted_at"
+	status "$mounted_name" "$mounted_want" unshare -rm sh -c '
+		mount -t tmpfs -o "$2" none "$1" || exit 99
+		case $2 in *size=*) dd if=/dev/zero of="$1/filler" bs=4096 2>/dev/null ;; esac
+		shift 2
+		"$@"' sh "$mounted_at" "$mounted_options" "$@"
+}
+mounted "records can not be written" 125 "$XDG_STATE_HOME" ro quiz --cold true
+like "where" "$err_out" "quiz: cannot make folder '$XDG_STATE_HOME/quiz*': Read-only file system*"
+mounted "there is no room for records" 5 "$XDG_STATE_HOME" size=32k quiz --cold sh -c 'exit 5'
+like "what is lost" "$err_out" "*cannot write '$XDG_STATE_HOME/*/result.json': No space left on device*"
+mounted "there is no room for sockets" 0 "$XDG_RUNTIME_DIR" size=16k quiz --cold true
+mounted "no inode for them either" 125 "$XDG_RUNTIME_DIR" nr_inodes=2 quiz --cold true
+like "which folder" "$err_out" "quiz: cannot *'$XDG_RUNTIME_DIR/quiz*': No space left on device*"
+mounted "no room for a template" 0 "$QUIZ_TEMPLATE_DIR" size=64k quiz echo still right
+is "boots, and says nothing" "$out$err_out" "still right"
+
+# ---- signals ----
+# A shell's background jobs ignore SIGINT; ours shall not.
+signalled() { # NAME WANT SIGNAL... : to a quiz whose program has begun
+	signalled_name=$1 signalled_want=$2
+	shift 2
+	env --default-signal=INT quiz --cold waits >"$scratch/out" 2>"$scratch/err" &
+	signalled_pid=$!
+	until_logged '^program waits'
+	for signalled_one; do
+		kill -s "$signalled_one" "$signalled_pid"
+		until_logged '^signal' # the program has it; a second one comes after that
+	done
+	wait "$signalled_pid"
+	is "$signalled_name" $? "$signalled_want"
+}
+until_logged() {
+	until_try=0
+	until grep -q "$1" "$FAKE_VMM_LOG" || [ $until_try = 600 ]; do
+		until_try=$((until_try + 1))
+		sleep 0.1
+	done
+}
+for signal in INT TERM HUP; do
+	script 'on waits wait 600000'
+	case $signal in INT) number=2 ;; TERM) number=15 ;; HUP) number=1 ;; esac
+	signalled "$signal ends the program" $((128 + number)) $signal
+	script 'on waits trap' 'on waits wait 600000'
+	signalled "a second $signal ends the machine" $((128 + number)) $signal $signal
+done
+script 'on waits trap' 'on waits wait 600000'
+quiz --cold waits >/dev/null 2>&1 &
+pid=$!
+until_logged '^program waits'
+kill -9 $pid
+wait $pid 2>/dev/null
+settle
+is "kill -9 of quiz takes its machine along" "$(fake_machines)" 0
+well_behaved
+status "and the next run cleans up after it" 0 quiz --cold true
+
+settle
+is "no VMM is left" "$(fake_machines)" 0
+done_testing
