@@ -457,33 +457,12 @@ static int join_networks(struct run_facts *f, struct error *err)
 	return 0;
 }
 
-/* What is in the table of options and not in this version must not look as if it had been done. */
-static int refuse_unbuilt(const struct runspec *rs, struct error *err)
-{
-	const struct {
-		bool is_asked;
-		const char *option, *instead;
-	} unbuilt[] = {
-		{ rs->max_memory_bytes, "--max-memory", "quiz --memory SIZE ..." },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(unbuilt); i++)
-		if (unbuilt[i].is_asked) {
-			error_set(err, ERROR_UNSUPPORTED, "%s can not be used: this version does not have it yet",
-				  unbuilt[i].option);
-			return error_hint(err, "%s", unbuilt[i].instead);
-		}
-	return 0;
-}
-
 int facts_gather(struct run_facts *f, struct error *err)
 {
 	_cleanup_free_ char *agent = NULL;
 	struct profile_dirs dirs = { 0 };
 	int r;
 
-	if (refuse_unbuilt(f->spec, err) < 0)
-		return -1;
 	make_machine_id(f->machine_id);
 	look_at_workspace(f);
 	profile_dirs_init(&dirs, f->paths, f->workspace);

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,6 +14,7 @@
 
 #include "image/openzfs.h"
 #include "run/host_hooks.h"
+#include "run/admission.h"
 #include "run/annotate.h"
 #include "run/debug_files.h"
 #include "run/facts.h"
@@ -350,6 +352,8 @@ static void on_decided(void *ctx, struct outcome *o)
 	json_decref(result);
 }
 
+static int waiting_ended_by; /* signal; 0: none */
+
 static int run_once(struct run_facts *f, const struct run_request *req, struct record *rec, struct outcome *o,
 		    struct error *err)
 {
@@ -364,7 +368,9 @@ static int run_once(struct run_facts *f, const struct run_request *req, struct r
 					 .ready = bg ? bg->ready : NULL, .ctx = bg ? bg->ctx : NULL };
 	int r = -1;
 
-	if (plan_make(f, &plan, err) == 0) {
+	if (plan_make(f, &plan, err) == 0 &&
+	    admission_wait(req->paths, f->run_dir, plan.machine.memory_bytes, req->spec->max_memory_bytes, note,
+			   &waiting_ended_by, err) == 0) {
 		describe_for_v(f, &plan);
 		r = supervisor_run(&so, o, err);
 	}
@@ -481,6 +487,10 @@ int run_execute(const struct run_request *req, void (*print)(const char *text), 
 out:
 	facts_clear(&f);
 	record_clear(&rec);
+	if (waiting_ended_by) { /* all is tidied up: now as if it had not been caught */
+		signal(waiting_ended_by, SIG_DFL);
+		raise(waiting_ended_by);
+	}
 	return r;
 }
 

@@ -8,6 +8,7 @@
 
 #include "run/supervisor_state.h"
 
+#include "run/admission.h"
 #include "sys/fs.h"
 
 /* ---- without a template ---- */
@@ -220,6 +221,7 @@ static void on_setup_done(void *ctx, const struct error *err)
 		return;
 	}
 	s->state = SUP_HOOKS;
+	admission_is_up(s->opt.run_dir);
 	networks_set_up(s);
 	hooks_run(s, s->opt.plan->init_hooks, s->is_prepared ? 0 : s->opt.plan->n_init_hooks, on_init_hooks_done, s);
 }
