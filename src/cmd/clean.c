@@ -11,6 +11,7 @@
 
 #include "cmd/commands.h"
 #include "image/kernel.h"
+#include "image/kernel_sweep.h"
 #include "image/layer.h"
 #include "image/root.h"
 #include "image/store_draft.h"
@@ -22,6 +23,8 @@
 #include "sys/host.h"
 
 #define LAYER_BYTES_MAX (UINT64_C(16) << 30)
+/* An interrupted build is taken up again within days or never. */
+#define BUILD_AGE_MAX_S (UINT64_C(30) * 86400)
 #define LAYER_AGE_MAX_S (UINT64_C(30) * 86400)
 
 struct clean_options {
@@ -29,10 +32,13 @@ struct clean_options {
 };
 
 static const struct option_row options[] = {
-	{ "cache", 0, OPTION_FLAG, 0, offsetof(struct clean_options, cache), option_set_flag, NULL, NULL, NULL, NULL, NULL,
-	  "remove all templates, layers, downloads, package lists and probes, too: they are made again" },
-	{ "runs", 0, OPTION_FLAG, 0, offsetof(struct clean_options, runs), option_set_flag, NULL, NULL, NULL, NULL, NULL,
-	  "remove the records of all runs that have ended, too" },
+	{ "cache", 0, OPTION_FLAG, 0, offsetof(struct clean_options, cache), option_set_flag, NULL, NULL, NULL, NULL,
+	  NULL,
+	  "remove all templates, layers, downloads, package lists, probes, sources and build folders of kernels, too: "
+	  "they "
+	  "are made again" },
+	{ "runs", 0, OPTION_FLAG, 0, offsetof(struct clean_options, runs), option_set_flag, NULL, NULL, NULL, NULL,
+	  NULL, "remove the records of all runs that have ended, too" },
 };
 
 static void report(const char *what, uint64_t bytes)
@@ -94,7 +100,9 @@ static int clean_cache(const struct context *ctx, bool all, struct error *err)
 	if (layer_sweep(&ctx->paths, all ? 0 : LAYER_BYTES_MAX, all ? 0 : LAYER_AGE_MAX_S, &freed, err) < 0)
 		return -1;
 	report("layers", freed);
+	report("build folders of kernels", kernel_builds_sweep(&ctx->paths, all ? 0 : BUILD_AGE_MAX_S));
 	if (all) {
+		report("sources of kernels", kernel_sources_remove(&ctx->paths));
 		report("downloads", remove_below(ctx->paths.cache, "downloads"));
 		report("probes", remove_below(ctx->paths.cache, "probes"));
 		report("sysroots", remove_below(ctx->paths.cache, "sysroots"));
@@ -122,7 +130,8 @@ static int clean_main(int argc, char **argv, struct error *err)
 	if (client_machines(&ctx.paths, &machines, &n, err) < 0) /* drops the folders of dead ones */
 		return -1;
 	client_machines_free(machines, n);
-	report("half-made kernels and roots", store_sweep(&kernel_store, &ctx.paths) + store_sweep(&root_store, &ctx.paths));
+	report("half-made kernels and roots",
+	       store_sweep(&kernel_store, &ctx.paths) + store_sweep(&root_store, &ctx.paths));
 	report("half-made downloads", sweep_temporary(downloads));
 	if (clean_cache(&ctx, o.cache, err) < 0)
 		return -1;

@@ -52,6 +52,8 @@ vmlinux:
 	@echo $(REL) >$(O)/include/config/kernel.release
 	@echo "#define AUTO 1" >$(O)/include/generated/autoconf.h
 	@echo program >$(O)/scripts/mod/modpost; echo object >$(O)/scripts/mod/modpost.o
+scripts_gdb:
+	@true
 modules:
 	@: >$(O)/Module.symvers
 modules_install:
@@ -159,7 +161,34 @@ rm "$XDG_CACHE_HOME/quiz/sources/made/slow"
 status "and is taken up again" 0 quiz kernel build --git toy --name late
 is "its id" "$out" late
 
+objects=$(find "$XDG_CACHE_HOME/quiz/build" -maxdepth 1 -name '6.99.2-toy-*' -type d)
+holds "a folder's objects are kept for its next build" test -n "$objects"
+status "clean" 0 quiz clean
+holds "leaves what is fresh" test -d "$objects"
+touch -d '40 days ago' "$objects"
+status "clean, later" 0 quiz clean
+like "says what it gave back" "$out" "*build folders of kernels *B*"
+holds "objects that are old are gone" test ! -e "$objects"
+(
+	exec 9>"$XDG_CACHE_HOME/quiz/build/late.lock"
+	flock 9
+	exec sleep 100
+) &
+busy=$!
+tries=0
+until ! flock -n "$XDG_CACHE_HOME/quiz/build/late.lock" true || [ $tries -gt 50 ]; do
+	sleep 0.1
+	tries=$((tries + 1))
+done
+status "clean --cache during a build" 0 quiz clean --cache
+holds "leaves the sources" test -d "$XDG_CACHE_HOME/quiz/sources"
+kill $busy
+wait $busy 2>/dev/null
+status "clean --cache" 0 quiz clean --cache
+like "gives them back, too" "$out" "*sources of kernels *B*"
+holds "and they are gone" test ! -e "$XDG_CACHE_HOME/quiz/sources"
 status "removing one" 0 quiz kernel rm late
+like "says how much it gave back" "$out" "kernel late removed, *B"
 is "nothing half-made is left" "$(find "$store" -mindepth 1 -maxdepth 1 -name '.tmp-*')" ""
 cd / || exit 1
 status "no kernel here" 125 quiz kernel build
