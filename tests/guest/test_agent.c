@@ -605,6 +605,51 @@ static void kernel_messages_come_before_the_end(void)
 	agent_stop(a);
 }
 
+/* LAST: what COUNTERS and FINISH would bring comes before EXIT, after the program's own output. */
+static void the_last_program_is_the_last_word(void)
+{
+	struct wire_frame f;
+	struct wire_kmsg m;
+	unsigned next = 1, n_counts = 0;
+
+	agent_start(a);
+	for (unsigned k = 1; k <= 100; k++)
+		log_record(k, "text");
+	SEND(a, start, 1, .argv = ARGV("sh", "-c", "echo out; exit 4"), .flags = WIRE_START_LAST);
+	for (;;) {
+		check(agent_next(a, 10000, &f), "no EXIT");
+		if (f.type == WIRE_KMSG) {
+			check(wire_get_kmsg(&f, &m) == WIRE_OK && m.seq == next, "record %u came as %u", next, (unsigned)m.seq);
+			next++;
+		}
+		check(f.type != WIRE_DATA || !n_counts, "output behind COUNTS");
+		n_counts += f.type == WIRE_COUNTS;
+		if (f.type == WIRE_EXIT)
+			break;
+	}
+	check(n_counts == 1 && next == 101, "%u COUNTS and %u records before EXIT", n_counts, next - 1);
+	SEND(a, ping, 0, .nonce = 1);
+	check(agent_next(a, 5000, &f) && f.type == WIRE_PONG, "it is not there any more");
+	agent_stop(a);
+}
+
+/* IF_DONE: sent behind its setup without waiting, a program must not run when a step of it has failed. */
+static void a_program_behind_a_failed_request_is_refused(void)
+{
+	struct job refused = { 0 }, plain = { 0 }, ok = { 0 };
+
+	agent_start(a);
+	job_run(a, &ok, 1, &(struct wire_start){ .argv = ARGV("true"), .flags = WIRE_START_IF_DONE });
+	check(ok.is_started && ok.value == 0, "refused though nothing has failed: %s", ok.start_text);
+	SEND(a, write_file, 0, .id = 1, .path = "/no/such/folder/file", .data = { "x", 1 });
+	job_run(a, &refused, 2, &(struct wire_start){ .argv = ARGV("touch", "was-here"), .flags = WIRE_START_IF_DONE });
+	check(!refused.is_started && refused.start_errnum == ECANCELED, "errno %u: %s", refused.start_errnum, refused.start_text);
+	check(access("was-here", F_OK) < 0, "it ran all the same");
+	job_run(a, &plain, 3, &(struct wire_start){ .argv = ARGV("true") });
+	check(plain.is_started && plain.value == 0, "without the flag: %s", plain.start_text);
+	agent_stop(a);
+}
+
 static void quiesce_is_silence(void)
 {
 	struct wire_frame f;
@@ -829,6 +874,8 @@ static const struct {
 	TEST(counters_come_before_their_result),
 	TEST(a_slow_request_does_not_stop_pings),
 	TEST(kernel_messages_come_before_the_end),
+	TEST(the_last_program_is_the_last_word),
+	TEST(a_program_behind_a_failed_request_is_refused),
 	TEST(quiesce_is_silence),
 	TEST(files_make_the_round_trip),
 	TEST(files_into_a_folder_take_their_name),
