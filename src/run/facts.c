@@ -35,6 +35,7 @@ void facts_clear(struct run_facts *f)
 		layer_image_clear(&f->layers[i]);
 	free(f->initrd_path);
 	free(f->initrd_key);
+	free(f->agent_path);
 	strv_clear(&f->zfs_modules);
 	strv_clear(&f->zfs_unstripped);
 	free(f->zfs_describe);
@@ -459,7 +460,6 @@ static int join_networks(struct run_facts *f, struct error *err)
 
 int facts_gather(struct run_facts *f, struct error *err)
 {
-	_cleanup_free_ char *agent = NULL;
 	struct profile_dirs dirs = { 0 };
 	int r;
 
@@ -477,8 +477,8 @@ int facts_gather(struct run_facts *f, struct error *err)
 		return -1;
 	if (find_root(f, err) < 0)
 		return -1;
-	agent = initramfs_agent_path(f->paths, f->arch->name);
-	if (initramfs_get(f->paths, &f->kernel, agent, &f->initrd_path, &f->initrd_key, err) < 0)
+	f->agent_path = initramfs_agent_path(f->paths, f->arch->name);
+	if (initramfs_get(f->paths, &f->kernel, f->agent_path, &f->initrd_path, &f->initrd_key, err) < 0)
 		return -1;
 	if (take_root_layer(f) < 0 || pack_kernel(f, err) < 0 || pack_zfs(f, err) < 0 || pack_profiles(f, err) < 0 ||
 	    pack_user(f, err) < 0)

@@ -76,6 +76,7 @@ struct run_facts {
 	uint32_t host_cpus; /* online */
 	struct layer_image layers[RUN_N_LAYERS]; /* path NULL: empty */
 	char *initrd_path, *initrd_key;		 /* owned */
+	char *agent_path;			 /* owned; what the initramfs was made with */
 	struct strv zfs_modules;		 /* in load order, for the zfs profile */
 	char *zfs_reseed, *zfs_reseed_params;	 /* owned; module that reseeds ZFS's generator, or NULL */
 	char *zfs_describe;			 /* owned; for -v */

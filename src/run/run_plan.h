@@ -49,6 +49,8 @@ struct run_plan {
 	bool can_prepare;	    /* layers and init hooks may be part of a second template */
 	bool prepare_on_repeat;	    /* it has layers that an edit-build-run loop changes: made when it is run a second time */
 	char *prepared_key, *prepared_text; /* owned */
+	struct strv template_files; /* "stamp kind path": without these as they are it can never serve again */
+	char *template_for;	    /* owned; what tells the machine from similar ones, for people */
 	bool has_shared;	    /* /shared is a 9p mount (else the agent brings it back) */
 	bool wants_power_off;	    /* persistent disks: unmount and power off before the end */
 	bool has_zfs;		    /* sync pools before the end */
