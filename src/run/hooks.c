@@ -2,10 +2,14 @@
 /*
  * Guest hooks, one after the other, each a session of its own whose output is
  * kept for the case that it fails (and shown with -v). Exit status 0: done;
- * 77: can not run here; other: failed. Either of the latter ends the queue.
+ * 77: can not run here; other: failed. Either of the latter ends the queue, and
+ * so does one that takes too long: it may wait for something that never comes
+ * (a suspended pool), where no signal reaches it. It is left alone then, and
+ * what it still says is nobody's.
  */
 
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "run/supervisor_state.h"
@@ -19,6 +23,7 @@ static void finish(struct supervisor *s, const struct error *err)
 {
 	struct hook_queue q = s->hooks;
 
+	loop_timer_remove(s->loop, q.timer);
 	str_clear(&s->hooks.output);
 	memset(&s->hooks, 0, sizeof(s->hooks));
 	q.done(q.ctx, err);
@@ -43,7 +48,7 @@ static void on_started(void *ctx, struct session *session, const struct wire_sta
 {
 	struct supervisor *s = ctx;
 
-	if (m->errnum) {
+	if (m->errnum && session == s->hooks.session) {
 		_cleanup_free_ char *what = mem_printf("could not be executed: %s", strerror((int)m->errnum));
 
 		fail(s, what);
@@ -55,7 +60,8 @@ static void on_data(void *ctx, struct session *session, unsigned stream, const v
 	struct supervisor *s = ctx;
 	struct str *out = &s->hooks.output;
 
-	str_add_mem(out, mem, n);
+	if (session == s->hooks.session)
+		str_add_mem(out, mem, n);
 	if (out->len > HOOK_OUTPUT_MAX) { /* the last words matter */
 		size_t drop = out->len - HOOK_OUTPUT_MAX;
 
@@ -74,8 +80,8 @@ static void on_exited(void *ctx, struct session *session, const struct wire_exit
 	struct supervisor *s = ctx;
 	char what[64];
 
-	if (!m)
-		return; /* the machine ended, which is told elsewhere */
+	if (!m || session != s->hooks.session)
+		return; /* the machine ended, which is told elsewhere; or one that was left alone has ended after all */
 	if (m->how == WIRE_EXITED && m->value == 0) {
 		s->hooks.at++;
 		str_truncate(&s->hooks.output, 0);
@@ -91,6 +97,16 @@ static void on_exited(void *ctx, struct session *session, const struct wire_exit
 	fail(s, what);
 }
 
+static void on_limit(void *ctx)
+{
+	struct supervisor *s = ctx;
+	char time[32], what[64];
+
+	s->hooks.timer = 0;
+	snprintf(what, sizeof(what), "did not end within %s", format_duration_ms(s->hooks.limit_ms, time, sizeof(time)));
+	fail(s, what);
+}
+
 static void start_next(struct supervisor *s)
 {
 	static const struct peer peer_ops = { on_started, on_data, on_eof, NULL, on_exited, NULL };
@@ -99,6 +115,8 @@ static void start_next(struct supervisor *s)
 	const struct run_hook *h;
 	const char *argv[1];
 
+	loop_timer_remove(s->loop, s->hooks.timer);
+	s->hooks.timer = 0;
 	if (s->hooks.at == s->hooks.n) {
 		finish(s, NULL);
 		return;
@@ -113,11 +131,13 @@ static void start_next(struct supervisor *s)
 	s->hooks.session = session_start(s->sessions, &m, &peer);
 	if (!s->hooks.session)
 		fail(s, "could not be started: too many sessions, or its environment is too long");
+	else if (s->hooks.limit_ms)
+		s->hooks.timer = loop_timer(s->loop, s->hooks.limit_ms, on_limit, s);
 }
 
-void hooks_run(struct supervisor *s, const struct run_hook *hooks, size_t n,
+void hooks_run(struct supervisor *s, const struct run_hook *hooks, size_t n, uint64_t limit_ms,
 	       void (*done)(void *ctx, const struct error *err), void *ctx)
 {
-	s->hooks = (struct hook_queue){ .hooks = hooks, .n = n, .done = done, .ctx = ctx };
+	s->hooks = (struct hook_queue){ .hooks = hooks, .n = n, .limit_ms = limit_ms, .done = done, .ctx = ctx };
 	start_next(s);
 }

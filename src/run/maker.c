@@ -429,5 +429,5 @@ void maker_save_prepared(struct supervisor *s)
 		{ .profile = (char *)"quiz", .path = (char *)"true", .cwd = "" },
 	};
 
-	hooks_run(s, warm_up, ARRAY_SIZE(warm_up), on_warm, s);
+	hooks_run(s, warm_up, ARRAY_SIZE(warm_up), 0, on_warm, s);
 }

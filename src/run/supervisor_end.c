@@ -10,6 +10,7 @@
 #include "run/supervisor_state.h"
 
 #define LAST_WORDS_MS 300
+#define HOOK_GRACES 4 /* a guest-collect hook may take so many times --hang-grace */
 #define POWER_OFF_MS 15000 /* from END to the power-off of a machine with disks to keep */
 
 /* ---- early ---- */
@@ -177,5 +178,6 @@ void sup_wind_down(struct supervisor *s)
 	s->state = SUP_COLLECT;
 	loop_timer_remove(s->loop, s->timer_limit);
 	s->timer_limit = 0;
-	hooks_run(s, s->opt.plan->collect_hooks, s->opt.plan->n_collect_hooks, on_collect_hooks_done, s);
+	hooks_run(s, s->opt.plan->collect_hooks, s->opt.plan->n_collect_hooks, HOOK_GRACES * s->opt.spec->hang_grace_ms,
+		  on_collect_hooks_done, s);
 }

@@ -44,6 +44,7 @@ const char *sup_state_name(enum sup_state s);
 struct hook_queue {
 	const struct run_hook *hooks;
 	size_t n, at;
+	uint64_t limit_ms, timer; /* of each hook; 0: none */
 	struct session *session;
 	struct str output; /* last words of the current one */
 	void (*done)(void *ctx, const struct error *err);
@@ -185,7 +186,8 @@ int maker_start_clone(struct supervisor *s, struct error *err);
 void maker_load_clone(struct supervisor *s);
 
 /* ---- hooks.c ---- */
-void hooks_run(struct supervisor *s, const struct run_hook *hooks, size_t n,
+/* limit_ms: what each may take; 0: as long as it likes. */
+void hooks_run(struct supervisor *s, const struct run_hook *hooks, size_t n, uint64_t limit_ms,
 	       void (*done)(void *ctx, const struct error *err), void *ctx);
 
 /* ---- collect.c ---- */

@@ -129,8 +129,9 @@ static bool list_has(const json_t *list, const char *key, const char *value)
 	size_t i;
 	json_t *item;
 
-	json_array_foreach((json_t *)list, i,
-			   item) if (str_eq(json_string_value(json_object_get(item, key)), value)) return true;
+	json_array_foreach((json_t *)list, i, item)
+		if (str_eq(json_string_value(json_object_get(item, key)), value))
+			return true;
 	return false;
 }
 

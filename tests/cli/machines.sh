@@ -97,6 +97,17 @@ wait $dump
 is "whoever wanted the memory is told" "$?" 125
 well_behaved
 
+# A hook that waits for what never comes.
+profile=$XDG_CONFIG_HOME/quiz/profiles/stuck
+mkdir -p "$profile"
+printf '[profile]\nsummary = collects for ever\n' >"$profile/profile.conf"
+printf '#!/bin/sh\n' >"$profile/guest-collect"
+chmod +x "$profile/guest-collect"
+script 'on work exit 3' 'on * wait 60000'
+status "guest-collect that never ends" 3 quiz --cold --hang-grace 100ms -p stuck work
+like "is told, and the status stays the program's" "$err_out" "*profile 'stuck': guest-collect did not end within 0.4 s*"
+well_behaved
+
 # ---- templates ----
 status "the first run makes a template" 0 quiz true
 holds "saved and loaded" grep -q '^migrated' "$FAKE_VMM_LOG"

@@ -61,6 +61,21 @@ like "it was a clone" "$(quiz runs show --json .)" '*"is_clone": true*'
 mend
 git_clean "the tree is as it was"
 
+# ---- after the program ----
+
+# The program is done, its data is not yet written; then the disk is gone, which is a panic by the pool's own wish.
+left_behind() { # FAILMODE
+	echo 'dmsetup --noudevsync create gone --table "0 204800 linear /dev/quizm0 0" && dmsetup mknodes
+		zpool create -o failmode='"$1"' tank /dev/mapper/gone && zpool sync && echo x >/tank/file &&
+		dmsetup suspend --noflush --nolockfs gone && dmsetup load gone --table "0 204800 error" &&
+		dmsetup --noudevsync resume gone'
+}
+status "a panic in the transaction group that the program has left" 122 \
+	quiz -T --timeout 12m -p zfs,memdev,error -C "$(left_behind panic)"
+like "its reason" "$err_out" "*uncorrectable I/O failure*"
+status "a pool that is suspended then" 0 quiz -T --timeout 12m -p zfs,memdev,error -C "$(left_behind wait)"
+like "is told, and the status stays the program's" "$err_out" "*zfs-suspend*"
+
 # ---- what can not be ----
 
 other=$(quiz kernel list | awk '/ debian / { sub(/^[* ]*/, ""); if ($2 == "x86_64") { print $1; exit } }')
