@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cmd/commands.h"
 #include "run/record.h"
@@ -130,6 +131,15 @@ static void print_notes(const json_t *result)
 			printf("note      %s\n", json_string_value(note));
 }
 
+/* As it is reached from here: below the current folder without that. Borrowed from path. */
+static const char *from_here(const char *path)
+{
+	char cwd[4096];
+	size_t n = getcwd(cwd, sizeof(cwd)) ? strlen(cwd) : 0;
+
+	return n > 1 && !strncmp(path, cwd, n) && path[n] == '/' ? path + n + 1 : path;
+}
+
 static void print_entry(const struct record_entry *e)
 {
 	_cleanup_free_ char *artifacts = mem_printf("%s/artifacts", e->dir);
@@ -137,7 +147,7 @@ static void print_entry(const struct record_entry *e)
 	char took[32];
 
 	add_program(e->result, &program);
-	printf("run       %s\nfolder    %s\n", e->id, e->dir);
+	printf("run       %s\nfolder    %s\n", e->id, from_here(e->dir));
 	if (!e->result) {
 		printf("state     %s\n", e->is_alive ? "running" : "killed: no result");
 	} else {
@@ -155,7 +165,7 @@ static void print_entry(const struct record_entry *e)
 		       json_is_true(json_object_get(e->result, "is_clone")) ? ", a clone" : ", booted");
 		print_findings(e->result);
 	}
-	printf("console   %s/console.log\nartifacts %s\n", e->dir, artifacts);
+	printf("console   %s/console.log\nartifacts %s\n", from_here(e->dir), from_here(artifacts));
 	print_tree(artifacts, "");
 }
 
