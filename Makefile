@@ -23,7 +23,7 @@ run: deps
 # Every test, with the packages, kernels, roots and sources that they use: slow the first time (docs/testing.md).
 # A host that lacks what only some tests want skips these, and says so; in CI a skip is a failure.
 check: deps
-	tools/deps kernel openzfs foreign || true
+	tools/deps kernel openzfs foreign debug || true
 	$(MAKE) all
 	tests/materials || true
 	meson test -C $(B) --print-errorlogs

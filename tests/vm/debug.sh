@@ -4,7 +4,7 @@
 . "$QUIZ_SOURCE/tests/lib/machine.sh"
 need_machine
 for tool in gdb crash drgn; do
-	command -v "$tool" >/dev/null || skip_all "$tool is not installed (tools/deps check)"
+	command -v "$tool" >/dev/null || skip_all "$tool is not installed (tools/deps debug)"
 done
 store=$(quiz kernel show --json | sed -n 's/^  "dir": "\(.*\)",$/\1/p')
 [ -f "$store/debug/vmlinux" ] || skip_all "the default kernel has no debug information"
