@@ -213,3 +213,10 @@ uint64_t channel_received(const struct channel *ch)
 {
 	return ch->received;
 }
+
+bool channel_was_heard(const struct channel *ch)
+{
+	char c;
+
+	return ch->received || recv(ch->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}

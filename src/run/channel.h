@@ -37,6 +37,8 @@ void channel_forward(struct channel *ch, const struct wire_frame *f, uint16_t se
 size_t channel_queued(const struct channel *ch); /* bytes not yet written */
 /* Bytes received so far: a sign of life. */
 uint64_t channel_received(const struct channel *ch);
+/* Has anything come at all, read or not? Also right after the peer has ended. */
+bool channel_was_heard(const struct channel *ch);
 
 /*
  * channel_send(ch, 3, winsize, .rows = 24, .cols = 80): encodes and queues

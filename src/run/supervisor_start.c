@@ -75,12 +75,16 @@ static void retry_cold(void *ctx)
 		sup_setup_failed(s, &err);
 }
 
-/* Has nothing been asked of the guest yet that a second start would repeat? */
+/*
+ * Has the guest done nothing yet that a second start would repeat? It answers
+ * its setup before it starts the program; the end of a VMM may be seen before
+ * that answer is read.
+ */
 static bool is_fresh(const struct supervisor *s)
 {
 	if (s->state == SUP_LOAD)
 		return true;
-	return s->state == SUP_SETUP && s->template && !channel_received(guest_channel(s->guest));
+	return s->state == SUP_SETUP && s->template && !channel_was_heard(guest_channel(s->guest));
 }
 
 void sup_start_over(struct supervisor *s, const char *why)
