@@ -24,6 +24,8 @@ static json_t *entry_json(const struct template_entry *e)
 	json_object_set_new(o, "made", json_integer((json_int_t)e->made));
 	json_object_set_new(o, "used", json_integer((json_int_t)e->used));
 	json_object_set_new(o, "in_use", json_boolean(e->in_use));
+	json_object_set_new(o, "is_failed", json_boolean(e->is_failed));
+	json_object_set_new(o, "stale", e->stale ? json_string(e->stale) : json_null());
 	return o;
 }
 
@@ -34,18 +36,41 @@ static const char *text_of(const json_t *o, const char *key)
 	return s ? s : "?";
 }
 
+static void add_word(struct str *out, const char *label, const char *value)
+{
+	if (*value)
+		str_addf(out, "%s%s%s", out->len ? "; " : "", label, value);
+}
+
+/* Which runs it is for, beyond what has a column, and whether there is anything to know of it. */
+static void describe(const struct template_entry *e, const json_t *o, struct str *out)
+{
+	add_word(out, "-p ", json_string_value(json_object_get(o, "profiles")) ? text_of(o, "profiles") : "");
+	add_word(out, "layer ", json_string_value(json_object_get(o, "layers")) ? text_of(o, "layers") : "");
+	add_word(out, "", json_string_value(json_object_get(o, "machine")) ? text_of(o, "machine") : "");
+	if (!out->len)
+		str_add(out, "any");
+	if (e->in_use)
+		str_add(out, " [in use]");
+	if (e->is_failed)
+		str_addf(out, " [could not be prepared, and is not tried again: %s]", text_of(o, "failed"));
+	else if (e->stale)
+		str_addf(out, " [serves no run any more, will be removed: %s]", e->stale);
+}
+
 static void print_row(const struct template_entry *e)
 {
 	json_t *o = entry_json(e);
+	_cleanup_str_ struct str what = STR_INIT;
 	uint64_t now = (uint64_t)time(NULL);
-	char size[32], memory[32], made[32], used[32];
+	char size[32], memory[32], used[32];
 
-	printf("%.8s  %-8s  %-20s  %-26s  %-8s  %4" JSON_INTEGER_FORMAT "  %-10s  %-12s  %-12s%s\n", e->key,
-	       text_of(o, "kind"), text_of(o, "kernel"), text_of(o, "root"),
+	describe(e, o, &what);
+	printf("%.8s  %-8s  %-16s  %-24s  %-8s  %4" JSON_INTEGER_FORMAT "  %-8s  %-12s  %s\n", e->key,
+	       e->is_failed ? "none" : text_of(o, "kind"), text_of(o, "kernel"), text_of(o, "root"),
 	       format_size((uint64_t)json_integer_value(json_object_get(o, "memory")), memory, sizeof(memory)),
 	       json_integer_value(json_object_get(o, "cpus")), format_size(e->bytes, size, sizeof(size)),
-	       format_duration_ms((now > e->made ? now - e->made : 0) * 1000, made, sizeof(made)),
-	       format_duration_ms((now > e->used ? now - e->used : 0) * 1000, used, sizeof(used)), e->in_use ? "in use" : "");
+	       format_duration_ms((now > e->used ? now - e->used : 0) * 1000, used, sizeof(used)), str_cstr(&what));
 	json_decref(o);
 }
 
@@ -57,7 +82,7 @@ static int list_main(int argc, char **argv, struct error *err)
 	struct template_entry *v;
 	uint64_t sum = 0;
 	char size[32];
-	size_t n;
+	size_t n, n_failed = 0;
 
 	if (command_json_options("template list", argc, argv, &as_json, &words, err) < 0 ||
 	    command_want_words(&words, 0, 0, "template list", "[--json]", err) < 0 || context_load(&ctx, err) < 0 ||
@@ -70,14 +95,16 @@ static int list_main(int argc, char **argv, struct error *err)
 			json_array_append_new(a, entry_json(&v[i]));
 		command_print_json(a);
 	} else if (n) {
-		printf("%-8s  %-8s  %-20s  %-26s  %-8s  %4s  %-10s  %-12s  %s\n", "TEMPLATE", "KIND", "KERNEL", "ROOT", "MEMORY",
-		       "CPUS", "SPACE", "MADE (AGO)", "USED (AGO)");
+		printf("%-8s  %-8s  %-16s  %-24s  %-8s  %4s  %-8s  %-12s  %s\n", "TEMPLATE", "KIND", "KERNEL", "ROOT", "MEMORY",
+		       "CPUS", "SPACE", "USED (AGO)", "FOR RUNS WITH");
 		for (size_t i = 0; i < n; i++) {
 			print_row(&v[i]);
 			sum += v[i].bytes;
+			n_failed += v[i].is_failed;
 		}
-		printf("%zu booted machines to clone runs from, %s. They are made by first runs, and can be removed at any time.\n",
-		       n, format_size(sum, size, sizeof(size)));
+		printf("%zu booted machines to clone runs from, %s. A base one has booted; a prepared one has its layers and\n"
+		       "profiles too. First runs make them; they can be removed at any time (quiz template rm, quiz clean).\n",
+		       n - n_failed, format_size(sum, size, sizeof(size)));
 	}
 	templates_free(v, n);
 	return 0;
@@ -101,6 +128,11 @@ static int show_main(int argc, char **argv, struct error *err)
 
 		if (!str_starts(v[i].key, words.v[0]))
 			continue;
+		if (v[i].is_failed) {
+			print_row(&v[i]);
+			r = 0;
+			continue;
+		}
 		if (fs_read(manifest, 1 << 20, &text, err) < 0)
 			break;
 		print_row(&v[i]);

@@ -118,18 +118,36 @@ void maker_load_clone(struct supervisor *s)
 	close(fd); /* passed on already */
 }
 
-static char *describe(const struct supervisor *s, const char *kind)
+/* "zfs 1f2e3d4c": the layers of a prepared template by name and content, of which an edit-build-run loop leaves many. */
+static void describe_layers(const struct run_plan *p, struct str *out)
 {
-	const struct run_plan *p = s->opt.plan;
+	for (size_t i = 0; i < p->layer_lines.n; i++) {
+		const char *line = p->layer_lines.v[i], *base = strrchr(line, '/');
+		int n = (int)strcspn(line, " ");
+
+		if (base && strncmp(line, "root ", 5) && strncmp(line, "kernel ", 7))
+			str_addf(out, "%s%.*s %.8s", out->len ? ", " : "", n, line, base + 1);
+	}
+}
+
+char *maker_describe(const struct run_plan *p, bool is_prepared, const char *failed)
+{
 	_cleanup_str_ struct str profiles = STR_INIT;
-	json_t *o;
+	_cleanup_str_ struct str layers = STR_INIT;
+	json_t *files = json_array(), *o;
 	char *text;
 
-	for (size_t i = 0; i < p->profiles.n; i++)
+	for (size_t i = 0; is_prepared && i < p->profiles.n; i++)
 		str_addf(&profiles, "%s%s", i ? "," : "", p->profiles.v[i]);
-	o = json_pack("{s:s, s:s, s:s, s:s, s:I, s:i, s:I}", "kernel", p->kernel_id, "root", p->root_id ? p->root_id : "host",
-		      "kind", kind, "profiles", str_eq(kind, "base") ? "" : str_cstr(&profiles), "memory",
-		      (json_int_t)p->machine.memory_bytes, "cpus", (int)p->machine.n_cpus, "made", (json_int_t)time(NULL));
+	if (is_prepared)
+		describe_layers(p, &layers);
+	for (size_t i = 0; i < p->template_files.n; i++)
+		json_array_append_new(files, json_string(p->template_files.v[i]));
+	o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:I, s:o, s:s*}", "kernel", p->kernel_id, "root",
+		      p->root_id ? p->root_id : "host", "kind", is_prepared ? "prepared" : "base", "profiles",
+		      str_cstr(&profiles), "layers", str_cstr(&layers), "machine", p->template_for ? p->template_for : "", "memory",
+		      (json_int_t)p->machine.memory_bytes, "cpus", (int)p->machine.n_cpus, "made", (json_int_t)time(NULL),
+		      "files", files, "failed", failed);
 	text = json_dumps(o, JSON_COMPACT);
 
 	json_decref(o);
@@ -161,7 +179,7 @@ static void on_saved(void *ctx, const struct error *err)
 		use_maker(s, err ? "no template was made" : "the clone's QEMU is gone, no template was made", err);
 		return;
 	}
-	info = describe(s, "base");
+	info = maker_describe(s->opt.plan, false, NULL);
 	/* What the machine said while booting belongs to every clone's log. */
 	console_flush(s->console);
 	if (fs_copy_file(log, s->template->console_path, 0600, &why) < 0 ||
@@ -348,7 +366,7 @@ static void on_prepared_saved(void *ctx, const struct error *err)
 		sup_setup_failed(s, err);
 		return;
 	}
-	info = describe(s, "prepared");
+	info = maker_describe(s->opt.plan, true, NULL);
 	console_flush(s->console);
 	if (fs_copy_file(log, s->template->console_path, 0600, &why) < 0 ||
 	    template_publish(s->template, s->opt.plan->prepared_text, info, &why) < 0) {

@@ -265,8 +265,22 @@ static void leave_networks(struct run_facts *f, struct run_plan *plan)
 /*
  * The next run with these profiles finds them ready: a prepared template is
  * made by a process of its own, after the user has his result. Whatever fails
- * there fails silently, as nobody waits for it.
+ * there fails silently, as nobody waits for it; what would fail again is noted,
+ * so that it is not tried again by every run (`quiz template list` shows it).
  */
+static void note_failed_preparation(const struct supervisor_options *run, int r, const struct outcome *o)
+{
+	_cleanup_free_ char *info = NULL;
+	_cleanup_str_ struct str why = STR_INIT;
+
+	/* A step or a hook that the guest says has failed. Everything else passes: no room, no base, somebody else makes it. */
+	if (r < 0 || o->made_template || o->error.kind != ERROR_GUEST)
+		return;
+	str_add_safe(&why, o->error.text, strlen(o->error.text), false);
+	info = maker_describe(run->plan, true, why.p);
+	template_note_failed(run->paths, run->plan->prepared_key, info);
+}
+
 static void prepare_in_background(const struct supervisor_options *run, struct run_facts *f, struct run_plan *plan)
 {
 	struct supervisor_options so = *run;
@@ -300,7 +314,7 @@ static void prepare_in_background(const struct supervisor_options *run, struct r
 	so.makes_prepared = true;
 	so.note = be_silent;
 	so.ready = NULL;
-	supervisor_run(&so, &o, &err);
+	note_failed_preparation(&so, supervisor_run(&so, &o, &err), &o);
 	fs_remove_tree(dir, NULL, NULL);
 	_exit(0);
 }
@@ -376,7 +390,8 @@ static int run_once(struct run_facts *f, const struct run_request *req, struct r
 	}
 	if (r == 0 && plan.can_prepare && !req->spec->cold && !o->was_prepared && !o->kvm_was_silent &&
 	    o->facts.program >= PROGRAM_EXITED && !analyser_crash(o->analyser) &&
-	    (!plan.prepare_on_repeat || template_was_wanted(req->paths, plan.prepared_key)))
+	    (!plan.prepare_on_repeat || template_was_wanted(req->paths, plan.prepared_key)) &&
+	    !template_has_failed(req->paths, plan.prepared_key))
 		prepare_in_background(&so, f, &plan);
 	run_plan_clear(&plan);
 	return r;

@@ -68,5 +68,8 @@ struct run_plan {
 struct wire_start program_message(const struct run_program *p);
 
 void run_plan_clear(struct run_plan *p);
+/* What a template, or an attempt at one that failed (text, or NULL), tells people: JSON; caller frees. (run/maker.c) */
+char *maker_describe(const struct run_plan *p, bool is_prepared, const char *failed);
+
 /* What --dry-run prints: the exact command line is the caller's to add (vmm). */
 void run_plan_describe(const struct run_plan *p, struct str *out);

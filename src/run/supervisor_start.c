@@ -129,8 +129,10 @@ static void open_template(struct supervisor *s)
 		s->template = other;
 		return;
 	}
-	if (s->opt.spec->verbosity) {
-		_cleanup_free_ char *text = mem_printf("no template is made: %s", why);
+	if (s->opt.spec->verbosity || (str_eq(why, TEMPLATE_NO_ROOM) && template_want_of_room_is_news(s->opt.paths))) {
+		_cleanup_free_ char *text = mem_printf("no template is made: %s%s", why,
+						       str_eq(why, TEMPLATE_NO_ROOM) ? ", so every such run boots (quiz clean; "
+									"QUIZ_TEMPLATE_DIR names another place)" : "");
 
 		s->opt.note(text);
 	}

@@ -30,13 +30,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "run/template_place.h"
 #include "sys/fs.h"
 #include "sys/lock.h"
 
 #define TMPFS_MAGIC_NUMBER 0x01021994
 #define MANIFEST_MAX (1u << 20)
 #define INFO_MAX (1u << 16)
-#define N_PLACES 2
 /* Room that must stay free beside a template: others live on that file system too. */
 #define SPARE_BYTES (256ull << 20)
 
@@ -48,8 +48,7 @@ static const char *named_place(void)
 	return dir && *dir == '/' ? dir : NULL;
 }
 
-/* [0]: memory, [1]: disk, or the one that is named and NULL. Caller frees. */
-static void places(const struct paths *p, char *ret[N_PLACES])
+void template_places(const struct paths *p, char *ret[TEMPLATE_N_PLACES])
 {
 	const char *named = named_place();
 
@@ -57,14 +56,13 @@ static void places(const struct paths *p, char *ret[N_PLACES])
 	ret[1] = named ? NULL : mem_printf("%s/templates", p->cache);
 }
 
-static void places_free(char *v[N_PLACES])
+void template_places_free(char *v[TEMPLATE_N_PLACES])
 {
-	for (int i = 0; i < N_PLACES; i++)
+	for (int i = 0; i < TEMPLATE_N_PLACES; i++)
 		free(v[i]);
 }
 
-/* A folder in a world-writable place may be somebody's trap: it must be ours and closed to others. */
-static bool is_safe(const char *dir)
+bool template_place_is_safe(const char *dir)
 {
 	struct stat st;
 
@@ -143,8 +141,7 @@ static bool manifest_matches(const char *dir, const char *text)
 	       !memcmp(str_cstr(&have), str_cstr(&want), want.len);
 }
 
-/* Renames it away under an exclusive lock, then removes it. ERROR_BUSY when in use. */
-static int remove_dir(const char *dir, uint64_t *ret_bytes, struct error *err)
+int template_remove_dir(const char *dir, uint64_t *ret_bytes, struct error *err)
 {
 	_cleanup_free_ char *lock = mem_printf("%s/lock", dir);
 	_cleanup_free_ char *gone = NULL;
@@ -165,22 +162,22 @@ static int remove_dir(const char *dir, uint64_t *ret_bytes, struct error *err)
 
 int template_find(const struct paths *p, const char *key, const char *text, struct template **ret)
 {
-	char *place[N_PLACES];
+	char *place[TEMPLATE_N_PLACES];
 	int found = 0;
 
-	places(p, place);
-	for (int i = 0; i < N_PLACES && !found; i++) {
+	template_places(p, place);
+	for (int i = 0; i < TEMPLATE_N_PLACES && !found; i++) {
 		char *dir = mem_printf("%s/%s", place[i], key);
 		_cleanup_free_ char *used = mem_printf("%s/used", dir);
 		_cleanup_close_ int fd = -1;
 
-		if (!is_safe(place[i]) || (fd = lock_use(dir)) < 0) {
+		if (!template_place_is_safe(place[i]) || (fd = lock_use(dir)) < 0) {
 			free(dir);
 			continue;
 		}
 		if (!manifest_matches(dir, text)) {
 			close_fd(&fd);
-			remove_dir(dir, NULL, NULL);
+			template_remove_dir(dir, NULL, NULL);
 			free(dir);
 			continue;
 		}
@@ -189,7 +186,7 @@ int template_find(const struct paths *p, const char *key, const char *text, stru
 		(*ret)->lock_fd = take_fd(&fd);
 		found = 1;
 	}
-	places_free(place);
+	template_places_free(place);
 	return found;
 }
 
@@ -202,14 +199,35 @@ static bool has_room(const char *dir, bool want_tmpfs, uint64_t bytes)
 	return (uint64_t)st.f_bavail * (uint64_t)st.f_bsize >= bytes + SPARE_BYTES;
 }
 
+static char *no_room_marker(const struct paths *p)
+{
+	char *place[TEMPLATE_N_PLACES], *path;
+
+	template_places(p, place);
+	path = mem_printf("%s/probes/no-room-%016" PRIx64, p->cache, hash_str(HASH_INIT, place[0]));
+	template_places_free(place);
+	return path;
+}
+
+bool template_want_of_room_is_news(const struct paths *p)
+{
+	_cleanup_free_ char *marker = no_room_marker(p);
+
+	if (fs_exists(marker))
+		return false;
+	fs_mkdir_parents(marker, NULL);
+	fs_write_atomic(marker, "", 0, 0644, false, NULL);
+	return true;
+}
+
 struct template *template_begin(const struct paths *p, const char *key, uint64_t ram_bytes, const char **ret_why)
 {
-	char *place[N_PLACES];
+	char *place[TEMPLATE_N_PLACES];
 	struct template *t = NULL;
 
-	*ret_why = "no file system has room for it";
-	places(p, place);
-	for (int i = 0; i < N_PLACES && !t; i++) {
+	*ret_why = TEMPLATE_NO_ROOM;
+	template_places(p, place);
+	for (int i = 0; i < TEMPLATE_N_PLACES && !t; i++) {
 		_cleanup_free_ char *lock = NULL;
 		_cleanup_free_ char *tmp = NULL;
 		int fd;
@@ -219,7 +237,7 @@ struct template *template_begin(const struct paths *p, const char *key, uint64_t
 		if (mkdir(place[i], 0700) < 0 && errno == ENOENT)
 			fs_mkdir_p(place[i], 0700, NULL);
 		/* Memory that the guest uses is some hundred megabytes; the file may grow to all of it. */
-		if (!is_safe(place[i]) || !has_room(place[i], i == 0 && !named_place(), ram_bytes))
+		if (!template_place_is_safe(place[i]) || !has_room(place[i], i == 0 && !named_place(), ram_bytes))
 			continue;
 		lock = mem_printf("%s/%s.maker", place[i], key);
 		fd = lock_take_passing(lock, NULL);
@@ -237,9 +255,11 @@ struct template *template_begin(const struct paths *p, const char *key, uint64_t
 		t->maker_lock = take_ptr(lock);
 		t->maker_fd = fd;
 		t->is_new = true;
+		lock = no_room_marker(p);
+		unlink(lock);
 		*ret_why = NULL;
 	}
-	places_free(place);
+	template_places_free(place);
 	return t;
 }
 
@@ -275,7 +295,7 @@ int template_publish(struct template *t, const char *text, const char *info_json
 	if (rename(t->dir, t->final_dir) < 0) {
 		if (errno != EEXIST && errno != ENOTEMPTY)
 			return error_sys(err, errno, "publish template '%s'", t->final_dir);
-		remove_dir(t->final_dir, NULL, NULL); /* an older one, found unfit */
+		template_remove_dir(t->final_dir, NULL, NULL); /* an older one, found unfit */
 		if (rename(t->dir, t->final_dir) < 0)
 			return error_sys(err, errno, "publish template '%s'", t->final_dir);
 	}
@@ -309,177 +329,7 @@ void template_discard(struct template *t)
 		/* Others may be using it: then the last of them, or a sweep, removes what nobody finds any more. */
 		unlink(manifest);
 		close_fd(&t->lock_fd);
-		remove_dir(t->dir, NULL, NULL);
+		template_remove_dir(t->dir, NULL, NULL);
 	}
 	template_destroy(t);
-}
-
-static uint64_t mtime_of(const char *dir, const char *name)
-{
-	_cleanup_free_ char *path = mem_printf("%s/%s", dir, name);
-	struct stat st;
-
-	return stat(path, &st) == 0 ? (uint64_t)st.st_mtime : 0;
-}
-
-static int recent_first(const void *a, const void *b)
-{
-	const struct template_entry *x = a, *y = b;
-
-	if (x->used != y->used)
-		return x->used < y->used ? 1 : -1;
-	return strcmp(x->key, y->key);
-}
-
-static void load_entry(const char *place, const char *key, struct template_entry *e)
-{
-	_cleanup_free_ char *info = mem_printf("%s/%s/info.json", place, key);
-	_cleanup_free_ char *lock = mem_printf("%s/%s/lock", place, key);
-	_cleanup_str_ struct str text = STR_INIT;
-
-	memset(e, 0, sizeof(*e));
-	e->key = mem_strdup(key);
-	e->dir = mem_printf("%s/%s", place, key);
-	if (fs_read(info, INFO_MAX, &text, NULL) == 0)
-		e->info = str_take(&text);
-	e->bytes = fs_tree_bytes(e->dir);
-	e->made = mtime_of(e->dir, "manifest");
-	e->used = mtime_of(e->dir, "used");
-	e->in_use = lock_is_held(lock);
-}
-
-int templates_list(const struct paths *p, struct template_entry **ret, size_t *ret_n, struct error *err)
-{
-	char *place[N_PLACES];
-	struct template_entry *v = NULL;
-	size_t n = 0;
-
-	places(p, place);
-	for (int i = 0; i < N_PLACES; i++) {
-		_cleanup_strv_ struct strv names = STRV_INIT;
-
-		if (!is_safe(place[i]) || fs_list(place[i], &names, NULL) < 0)
-			continue;
-		for (size_t k = 0; k < names.n; k++) {
-			_cleanup_free_ char *manifest = mem_printf("%s/%s/manifest", place[i], names.v[k]);
-
-			if (*names.v[k] != '.' && fs_exists(manifest))
-				load_entry(place[i], names.v[k], VEC_PUSH(v, n));
-		}
-	}
-	places_free(place);
-	if (n)
-		qsort(v, n, sizeof(*v), recent_first);
-	*ret = v;
-	*ret_n = n;
-	return 0;
-}
-
-void templates_free(struct template_entry *v, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		free(v[i].key);
-		free(v[i].dir);
-		free(v[i].info);
-	}
-	free(v);
-}
-
-int template_remove(const struct paths *p, const char *key, uint64_t *ret_bytes, struct error *err)
-{
-	struct template_entry *v;
-	size_t n, at = SIZE_MAX, hits = 0;
-	int r = -1;
-
-	*ret_bytes = 0;
-	if (templates_list(p, &v, &n, err) < 0)
-		return -1;
-	for (size_t i = 0; i < n; i++)
-		if (str_starts(v[i].key, key)) {
-			at = i;
-			hits++;
-		}
-	if (hits != 1) {
-		error_set(err, ERROR_MISSING, hits ? "template '%s' is not unique" : "there is no template '%s'", key);
-		error_hint(err, "quiz template list");
-	} else if (remove_dir(v[at].dir, ret_bytes, err) < 0) {
-		error_wrap(err, "template '%s'", v[at].key);
-	} else {
-		r = 0;
-	}
-	templates_free(v, n);
-	return r;
-}
-
-/* A published folder that was discarded while others used it. */
-static uint64_t sweep_discarded(const char *dir)
-{
-	_cleanup_free_ char *manifest = mem_printf("%s/manifest", dir);
-	uint64_t bytes = 0;
-
-	return fs_is_dir(dir) && !fs_exists(manifest) && remove_dir(dir, &bytes, NULL) == 0 ? bytes : 0;
-}
-
-/*
- * A temporary folder ".tmp-<key>.<pid>.<n>" whose maker's lock is free is a
- * dead maker's, and so is a "<key>.maker" that is free.
- */
-static uint64_t sweep_dead(const char *place)
-{
-	_cleanup_strv_ struct strv names = STRV_INIT;
-	uint64_t sum = 0;
-
-	if (!is_safe(place) || fs_list(place, &names, NULL) < 0)
-		return 0;
-	for (size_t i = 0; i < names.n; i++) {
-		const char *name = names.v[i], *key = name + strlen(".tmp-");
-		_cleanup_free_ char *lock = NULL;
-		_cleanup_free_ char *path = NULL;
-		uint64_t bytes;
-
-		path = mem_printf("%s/%s", place, name);
-		if (!str_starts(name, ".tmp-")) {
-			if (str_ends(name, ".maker"))
-				lock_sweep(path);
-			else
-				sum += sweep_discarded(path);
-			continue;
-		}
-		lock = mem_printf("%s/%.*s.maker", place, (int)strcspn(key, "."), key);
-		if (!str_starts(key, "gone-") && lock_is_held(lock))
-			continue;
-		if (fs_remove_tree(path, &bytes, NULL) == 0)
-			sum += bytes;
-	}
-	return sum;
-}
-
-uint64_t templates_sweep(const struct paths *p, const struct template_limits *limits)
-{
-	struct template_entry *v;
-	uint64_t freed = 0, kept_bytes = 0, now = (uint64_t)time(NULL);
-	size_t n, kept = 0;
-	char *place[N_PLACES];
-
-	places(p, place);
-	for (int i = 0; i < N_PLACES; i++)
-		freed += sweep_dead(place[i]);
-	places_free(place);
-	if (templates_list(p, &v, &n, NULL) < 0)
-		return freed;
-	for (size_t i = 0; i < n; i++) {
-		bool too_old = limits->age_ms && now > v[i].used && (now - v[i].used) * 1000 > limits->age_ms;
-		uint64_t bytes;
-
-		if (v[i].in_use ||
-		    (!too_old && kept < limits->count && kept_bytes + v[i].bytes <= limits->bytes)) {
-			kept++;
-			kept_bytes += v[i].bytes;
-			continue;
-		}
-		if (remove_dir(v[i].dir, &bytes, NULL) == 0)
-			freed += bytes;
-	}
-	templates_free(v, n);
-	return freed;
 }

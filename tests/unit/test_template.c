@@ -425,6 +425,103 @@ static void passing_locks_have_one_holder(void **state)
 	assert_false(fs_exists(path));
 }
 
+/* As a run's plan names a file: "stamp kind path". */
+static struct template *publish_of_file(const char *key, const char *path)
+{
+	_cleanup_free_ char *info = mem_printf("{\"files\": [\"%016llx t %s\"]}", (unsigned long long)fs_stamp(path), path);
+	struct template *t = begin(key);
+
+	assert_int_equal(template_publish(t, "a=1\n", info, NULL), 0);
+	return t;
+}
+
+static void what_can_never_serve_again_is_swept(void **state)
+{
+	const struct template_limits limits = NO_LIMIT;
+	_cleanup_free_ char *kernel = mem_printf("%s/a kernel", dir);
+	struct template_entry *v;
+	struct template *t;
+	size_t n;
+
+	new_place("stale");
+	put(kernel, "1");
+	t = publish_of_file(KEY_A, kernel);
+	template_free(publish(KEY_B, "b\n"));
+	templates_sweep(&paths, &limits);
+	assert_int_equal(n_listed(), 2);
+	put(kernel, "2");
+	assert_int_equal(templates_list(&paths, &v, &n, NULL), 0);
+	for (size_t i = 0; i < n; i++) {
+		if (str_eq(v[i].key, KEY_B))
+			assert_null(v[i].stale);
+		else
+			assert_non_null(strstr(v[i].stale, "a kernel"));
+	}
+	templates_free(v, n);
+	templates_sweep(&paths, &limits); /* in use */
+	assert_int_equal(n_listed(), 2);
+	template_free(t);
+	templates_sweep(&paths, &limits);
+	assert_left(KEY_B);
+	unlink(kernel);
+}
+
+static void templates_of_another_boot_are_swept(void **state)
+{
+	const struct template_limits limits = NO_LIMIT;
+	_cleanup_free_ char *manifest = NULL;
+
+	new_place("boot");
+	template_free(publish(KEY_A, "a\n"));
+	manifest = in_place(KEY_A "/manifest");
+	put(manifest, "a\nram=6\nstate=5\nboot=00000000-0000-0000-0000-000000000000\n\n");
+	templates_sweep(&paths, &limits);
+	assert_left("");
+}
+
+static void a_failed_preparation_is_remembered(void **state)
+{
+	const struct template_limits limits = NO_LIMIT, none = { 0 };
+	struct template_entry *v;
+	uint64_t bytes;
+	size_t n;
+
+	new_place("failed");
+	template_note_failed(&paths, KEY_A, "{}"); /* there is no place yet: nowhere to put it */
+	assert_false(template_has_failed(&paths, KEY_A));
+	template_free(publish(KEY_B, "b\n"));
+	template_note_failed(&paths, KEY_A, "{\"failed\": \"why\"}");
+	assert_true(template_has_failed(&paths, KEY_A));
+	assert_false(template_has_failed(&paths, KEY_C));
+	templates_sweep(&paths, &limits);
+	assert_int_equal(templates_list(&paths, &v, &n, NULL), 0);
+	assert_int_equal(n, 2);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(v[i].is_failed, str_eq(v[i].key, KEY_A));
+	templates_free(v, n);
+	assert_int_equal(template_remove(&paths, "aaaa", &bytes, NULL), 0);
+	assert_false(template_has_failed(&paths, KEY_A));
+	template_note_failed(&paths, KEY_A, "{\"files\": [\"1234567890abcdef t /no/such/file\"]}");
+	templates_sweep(&paths, &limits);
+	assert_false(template_has_failed(&paths, KEY_A));
+	template_note_failed(&paths, KEY_A, "{}");
+	templates_sweep(&paths, &none);
+	assert_left("");
+}
+
+static void want_of_room_is_news_once(void **state)
+{
+	const char *why;
+
+	new_place("room");
+	assert_null(template_begin(&paths, KEY_A, UINT64_MAX / 2, &why));
+	assert_string_equal(why, TEMPLATE_NO_ROOM);
+	assert_true(template_want_of_room_is_news(&paths));
+	assert_false(template_want_of_room_is_news(&paths));
+	template_free(begin(KEY_A));
+	assert_true(template_want_of_room_is_news(&paths));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -440,6 +537,10 @@ int main(void)
 		cmocka_unit_test(a_published_one_replaces_what_nobody_uses),
 		cmocka_unit_test(asking_does_not_hide_it),
 		cmocka_unit_test(passing_locks_have_one_holder),
+		cmocka_unit_test(what_can_never_serve_again_is_swept),
+		cmocka_unit_test(templates_of_another_boot_are_swept),
+		cmocka_unit_test(a_failed_preparation_is_remembered),
+		cmocka_unit_test(want_of_room_is_news_once),
 	};
 
 	return cmocka_run_group_tests_name("template", tests, make_dir, drop_dir);
