@@ -29,6 +29,7 @@
 #include "sys/fs.h"
 #include "sys/lock.h"
 #include "sys/loop.h"
+#include "sys/fdpass.h"
 
 #define BURST 32
 #define QUEUE_BYTES_MAX (4u << 20) /* bytes that wait for one member */
@@ -271,24 +272,6 @@ static bool is_good(const struct hub_join *j, ssize_t n)
 	       memchr(j->host, 0, sizeof(j->host));
 }
 
-/* One message with the descriptor that came with it, if one did. */
-static ssize_t receive(int fd, void *buf, size_t n, int *ret_fd)
-{
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct iovec iov = { buf, n };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control) };
-	ssize_t got = recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	struct cmsghdr *c = got >= 0 ? CMSG_FIRSTHDR(&m) : NULL;
-
-	*ret_fd = -1;
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
-	return got;
-}
-
 static void join(struct connection *c, const struct hub_join *j, int frames_fd)
 {
 	struct hub *h = c->hub;
@@ -313,7 +296,7 @@ static void on_message(void *ctx, int fd, short events)
 	struct hub_join j;
 	struct hub_table t;
 	uint32_t number;
-	ssize_t n = receive(fd, &j, sizeof(j), &frames_fd);
+	ssize_t n = fdpass_receive(fd, &j, sizeof(j), &frames_fd);
 
 	(void)events;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))

@@ -23,6 +23,7 @@
 #include "sys/fs.h"
 #include "sys/lock.h"
 #include "sys/proc.h"
+#include "sys/fdpass.h"
 
 #define TRIES 5
 #define ANSWER_TIMEOUT_MS 3000
@@ -64,27 +65,28 @@ static void address_bytes(const char *name, unsigned number, unsigned char ip[4]
 	ip[3] = (unsigned char)number;
 }
 
+/* The last byte is the member's; of one that is not known yet the letter stands for it. */
 char *network_address(const char *name, unsigned number, char *buf)
 {
 	unsigned char ip[4];
+	char last[4] = "N";
 
 	address_bytes(name, number, ip);
 	if (number)
-		snprintf(buf, NETWORK_TEXT_MAX, "%u.%u.%u.%u", ip[0], ip[1], ip[2], ip[3]);
-	else
-		snprintf(buf, NETWORK_TEXT_MAX, "%u.%u.%u.N", ip[0], ip[1], ip[2]);
+		snprintf(last, sizeof(last), "%u", ip[3]);
+	snprintf(buf, NETWORK_TEXT_MAX, "%u.%u.%u.%s", ip[0], ip[1], ip[2], last);
 	return buf;
 }
 
 char *network_mac(const char *name, unsigned number, char *buf)
 {
 	unsigned char ip[4];
+	char last[4] = "N";
 
 	address_bytes(name, number, ip);
 	if (number)
-		snprintf(buf, NETWORK_TEXT_MAX, "52:54:%02x:%02x:%02x:%02x", ip[0], ip[1], ip[2], ip[3]);
-	else
-		snprintf(buf, NETWORK_TEXT_MAX, "52:54:%02x:%02x:%02x:N", ip[0], ip[1], ip[2]);
+		snprintf(last, sizeof(last), "%02x", ip[3]);
+	snprintf(buf, NETWORK_TEXT_MAX, "52:54:%02x:%02x:%02x:%s", ip[0], ip[1], ip[2], last);
 	return buf;
 }
 
@@ -195,29 +197,6 @@ static int start_hub(const struct paths *p, const char *dir, const struct sockad
 	return status ? error_set(err, ERROR_CHILD, "'%s' failed with status %d", program, status) : 0;
 }
 
-static int send_join(int fd, const struct hub_join *j, int frames_fd, struct error *err)
-{
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct iovec iov = { (void *)j, sizeof(*j) };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (frames_fd >= 0) {
-		struct cmsghdr *c;
-
-		m.msg_control = control.bytes;
-		m.msg_controllen = sizeof(control.bytes);
-		c = CMSG_FIRSTHDR(&m);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &frames_fd, sizeof(int));
-	}
-	return sendmsg(fd, &m, MSG_NOSIGNAL) < 0 ? error_sys(err, errno, "talk to the network's hub") : 0;
-}
-
 static int refused(const struct network *n, uint32_t why, struct error *err)
 {
 	switch (why) {
@@ -246,8 +225,8 @@ static int introduce(struct network *n, int fd_consumed, struct error *err)
 	j.mac_prefix[1] = 0x54;
 	memcpy(j.mac_prefix + 2, ip, 3);
 	strcpy(j.host, n->host); /* network_parse() has checked it; run ids are short */
-	if (send_join(fd, &j, n->hub_fd, err) < 0)
-		return -1;
+	if (fdpass_send(fd, &j, sizeof(j), n->hub_fd) < 0)
+		return error_sys(err, errno, "talk to the hub of network '%s'", n->name);
 	t = read_table(fd, ANSWER_TIMEOUT_MS);
 	if (!t)
 		return error_set(err, ERROR_TIMEOUT, "the hub of network '%s' does not answer", n->name);
@@ -349,7 +328,7 @@ int network_list(const struct paths *p, struct network_listing **ret, size_t *re
 			continue;
 		l = VEC_PUSH(v, n);
 		l->name = mem_strdup(names.v[i] + strlen("net-"));
-		if (send_join(fd, &ask, -1, NULL) == 0)
+		if (fdpass_send(fd, &ask, sizeof(ask), -1) > 0)
 			l->members = read_table(fd, ANSWER_TIMEOUT_MS);
 	}
 	*ret = v;

@@ -26,6 +26,7 @@
 
 #define OUTPUT_MAX (16u << 20)
 #define TAIL_MAX 2048
+#define LINE_MAX_BYTES 65536 /* what has no newline for longer is no text to be looked at */
 
 /* Groups of running children, for the signal handler; 0: a free place. More than these are simply not ended early. */
 static volatile sig_atomic_t running[32];
@@ -412,18 +413,48 @@ int proc_passed_signal(void)
 	return passed_signal;
 }
 
+/* To the end of the stream: all of it to the log, its last bytes to the tail, whole lines to line(). */
+static void read_lines(int fd, int log_fd, proc_line_fn *line, void *ctx, struct str *tail)
+{
+	_cleanup_str_ struct str pending = STR_INIT;
+	char buf[16384];
+	ssize_t n;
+
+	while ((n = read(fd, buf, sizeof(buf))) > 0 || (n < 0 && errno == EINTR)) {
+		char *start, *nl;
+		size_t rest;
+
+		if (n < 0)
+			continue;
+		if (log_fd >= 0 && write(log_fd, buf, (size_t)n) < 0) {
+			/* A full disk shows in the build itself. */
+		}
+		add_tail(tail, buf, (size_t)n);
+		str_add_mem(&pending, buf, (size_t)n);
+		start = pending.p;
+		while ((nl = memchr(start, '\n', pending.len - (size_t)(start - pending.p)))) {
+			*nl = '\0';
+			if (line)
+				line(ctx, start);
+			start = nl + 1;
+		}
+		rest = pending.len - (size_t)(start - pending.p);
+		memmove(pending.p, start, rest);
+		str_truncate(&pending, rest < LINE_MAX_BYTES ? rest : 0); /* no line of text */
+	}
+	if (pending.len && line)
+		line(ctx, pending.p);
+}
+
 int proc_run_lines(const struct proc_spec *spec, int log_fd, proc_line_fn *line, void *ctx, struct error *err)
 {
 	_cleanup_close_ int out_r = -1;
 	_cleanup_close_ int out_w = -1;
 	_cleanup_str_ struct str tail = STR_INIT;
-	_cleanup_str_ struct str pending = STR_INIT;
 	struct proc_fd fds[64];
 	struct proc_spec s = *spec;
-	char buf[16384];
 	int p[2], status, r;
 	struct sigaction old[ARRAY_SIZE(passed_signals)];
-	ssize_t n;
 	pid_t pid;
 
 	if (pipe2(p, O_CLOEXEC) < 0)
@@ -448,28 +479,7 @@ int proc_run_lines(const struct proc_spec *spec, int log_fd, proc_line_fn *line,
 	if (s.pass_signals)
 		pass_to(pid);
 	close_fd(&out_w);
-	while ((n = read(out_r, buf, sizeof(buf))) > 0 || (n < 0 && errno == EINTR)) {
-		if (n < 0)
-			continue;
-		if (log_fd >= 0) {
-			ssize_t w = write(log_fd, buf, (size_t)n);
-			(void)w; /* a full disk shows in the build itself */
-		}
-		add_tail(&tail, buf, (size_t)n);
-		str_add_mem(&pending, buf, (size_t)n);
-		char *start = pending.p, *nl;
-		while ((nl = memchr(start, '\n', pending.len - (size_t)(start - pending.p)))) {
-			*nl = '\0';
-			if (line)
-				line(ctx, start);
-			start = nl + 1;
-		}
-		size_t rest = pending.len - (size_t)(start - pending.p);
-		memmove(pending.p, start, rest);
-		str_truncate(&pending, rest);
-	}
-	if (pending.len && line)
-		line(ctx, pending.p);
+	read_lines(out_r, log_fd, line, ctx, &tail);
 	r = proc_wait(pid, &status, err);
 	if (s.pass_signals)
 		pass_end(old);

@@ -272,22 +272,12 @@ static int ask_qemu(const struct arch *arch, const char *binary, struct vmm_caps
 	struct probe probe = { .caps = c, .arch = arch };
 	const struct qmp_callbacks cb = { .greeting = on_greeting, .closed = on_closed, .ctx = &probe };
 	/* The second accelerator is for builds without the translator. */
-	const char *const argv[] = { binary,
-				     "-machine",
-				     "none",
-				     "-accel",
-				     "tcg",
-				     "-accel",
-				     "kvm",
-				     "-nodefaults",
-				     "-no-user-config",
-				     "-display",
-				     "none",
-				     "-chardev",
-				     "socket,id=qmp,fd=3",
-				     "-mon",
-				     "chardev=qmp,mode=control",
-				     NULL };
+	/* clang-format off */
+	const char *const argv[] = {
+		binary, "-machine", "none", "-accel", "tcg", "-accel", "kvm", "-nodefaults", "-no-user-config",
+		"-display", "none", "-chardev", "socket,id=qmp,fd=3", "-mon", "chardev=qmp,mode=control", NULL,
+	};
+	/* clang-format on */
 	pid_t pid;
 
 	_Static_assert(QEMU_FD_QMP == 3, "argv above names it");

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "sys/fdpass.h"
 
 struct command {
 	struct command *next;
@@ -139,29 +140,6 @@ void qmp_free(struct qmp *q)
 
 /* ---- Out ---- */
 
-static ssize_t send_with_fd(int sock, const void *p, size_t n, int fd)
-{
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(sizeof(int))];
-	} u = { 0 };
-	struct iovec iov = { .iov_base = (void *)p, .iov_len = n };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (fd >= 0) {
-		struct cmsghdr *c;
-
-		msg.msg_control = u.buf;
-		msg.msg_controllen = sizeof(u.buf);
-		c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &fd, sizeof(int));
-	}
-	return sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
 /* Writes what may be written; sets the watch for the rest. */
 static void pump_out(struct qmp *q)
 {
@@ -169,7 +147,7 @@ static void pump_out(struct qmp *q)
 
 	for (struct command *c = q->first; c; c = c->next) {
 		while (c->sent < c->text.len) {
-			ssize_t n = send_with_fd(q->fd, c->text.p + c->sent, c->text.len - c->sent, c->fd);
+			ssize_t n = fdpass_send(q->fd, c->text.p + c->sent, c->text.len - c->sent, c->fd);
 
 			if (n < 0 && errno == EINTR)
 				continue;

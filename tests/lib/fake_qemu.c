@@ -68,6 +68,7 @@
 #include <unistd.h>
 
 #include "sys/fs.h"
+#include "sys/fdpass.h"
 
 #define STATE_MAGIC "fake machine state\n"
 
@@ -377,30 +378,23 @@ static void do_command(struct fake *f, const json_t *msg)
 	}
 }
 
-static void take_fd_from(struct msghdr *msg)
-{
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c))
-		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
-			close_fd(&passed_fd);
-			memcpy(&passed_fd, CMSG_DATA(c), sizeof(int));
-		}
-}
-
 static void on_qmp(void *ctx, int fd, short events)
 {
 	static struct str in;
 	struct fake *f = ctx;
-	char buf[4096], control[CMSG_SPACE(sizeof(int))], *nl;
-	struct iovec iov = { buf, sizeof(buf) };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
-	};
-	ssize_t n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
+	char buf[4096], *nl;
+	int got_fd;
+	ssize_t n = fdpass_receive(fd, buf, sizeof(buf), &got_fd);
 
 	(void)events;
+	if (n < 0 && errno == EAGAIN)
+		return;
 	if (n <= 0)
 		_exit(0); /* QEMU would go on; its supervisor is gone, and so are we */
-	take_fd_from(&msg);
+	if (got_fd >= 0) {
+		close_fd(&passed_fd);
+		passed_fd = got_fd;
+	}
 	str_add_mem(&in, buf, (size_t)n);
 	while ((nl = memchr(in.p, '\n', in.len))) {
 		json_t *command = json_loadb(in.p, (size_t)(nl - in.p), 0, NULL);

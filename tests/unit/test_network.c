@@ -20,6 +20,7 @@
 #include "sys/fs.h"
 #include "sys/lock.h"
 #include "sys/proc.h"
+#include "sys/fdpass.h"
 
 #define GIB (UINT64_C(1) << 30)
 
@@ -115,19 +116,12 @@ static int join(struct world *w, const char *host, uint32_t number, int *ret_fra
 {
 	struct sockaddr_un a = address_of(w);
 	struct hub_join j = { .protocol = HUB_PROTOCOL, .number = number, .mac_prefix = { 0x52, 0x54, 10, 64, 1 } };
-	char control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec iov = { &j, sizeof(j) };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), sv[2];
 
 	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, sv), 0);
 	snprintf(j.host, sizeof(j.host), "%s", host);
-	CMSG_FIRSTHDR(&m)->cmsg_level = SOL_SOCKET;
-	CMSG_FIRSTHDR(&m)->cmsg_type = SCM_RIGHTS;
-	CMSG_FIRSTHDR(&m)->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(CMSG_FIRSTHDR(&m)), &sv[1], sizeof(int));
-	assert_int_equal(sendmsg(fd, &m, 0), sizeof(j));
+	assert_int_equal(fdpass_send(fd, &j, sizeof(j), sv[1]), sizeof(j));
 	close(sv[1]);
 	*ret_frames = sv[0];
 	*ret_table = table_from(fd);

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 #include "sys/lock.h"
 #include "sys/loop.h"
 #include "sys/proc.h"
+#include "sys/fdpass.h"
 
 static char dir[] = "/tmp/quiz-test-sys-XXXXXX";
 
@@ -221,6 +223,54 @@ static void sleeping_is_told_from_working(void **state)
 	ends_sleep((const char *const[]){ "sh", "-c", "while :; do :; done", NULL }, false);
 }
 
+static int lowest_free(void)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	close(fd);
+	return fd;
+}
+
+static void sockets_pass_one_descriptor(void **state)
+{
+	int sv[2], got, free_before;
+	char c;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
+	free_before = lowest_free();
+	assert_int_equal(fdpass_receive(sv[1], &c, 1, &got), -1);
+	assert_int_equal(got, -1);
+	assert_int_equal(fdpass_send(sv[0], "a", 1, -1), 1);
+	assert_int_equal(fdpass_receive(sv[1], &c, 1, &got), 1);
+	assert_int_equal(got, -1);
+	assert_int_equal(fdpass_send(sv[0], "b", 1, STDIN_FILENO), 1);
+	assert_int_equal(fdpass_receive(sv[1], &c, 1, &got), 1);
+	assert_int_equal(c, 'b');
+	assert_true(got >= 0 && fcntl(got, F_GETFD) == FD_CLOEXEC);
+	close(got);
+
+	/* Two at once: one is taken, none is left open. */
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(2 * sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = { (char[]){ 'c' }, 1 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control) };
+	const int two[2] = { STDIN_FILENO, STDOUT_FILENO };
+
+	CMSG_FIRSTHDR(&m)->cmsg_level = SOL_SOCKET;
+	CMSG_FIRSTHDR(&m)->cmsg_type = SCM_RIGHTS;
+	CMSG_FIRSTHDR(&m)->cmsg_len = CMSG_LEN(sizeof(two));
+	memcpy(CMSG_DATA(CMSG_FIRSTHDR(&m)), two, sizeof(two));
+	assert_int_equal(sendmsg(sv[0], &m, 0), 1);
+	assert_int_equal(fdpass_receive(sv[1], &c, 1, &got), 1);
+	assert_true(got >= 0);
+	close(got);
+	assert_int_equal(lowest_free(), free_before);
+	close(sv[0]);
+	close(sv[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -231,6 +281,7 @@ int main(void)
 		cmocka_unit_test(copies_keep_holes),
 		cmocka_unit_test(loop_serves_all_kinds),
 		cmocka_unit_test(sleeping_is_told_from_working),
+		cmocka_unit_test(sockets_pass_one_descriptor),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, drop_dir);

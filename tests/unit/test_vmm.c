@@ -14,6 +14,7 @@
 
 #include "spec/arch.h"
 #include "sys/fs.h"
+#include "sys/fdpass.h"
 #include "vmm/qmp.h"
 #include "vmm/vmm.h"
 #include "wire/wire.h"
@@ -118,20 +119,14 @@ static void say(struct talk *t, const char *text)
 /* What the client has sent, and a descriptor that came with it (-1: none). */
 static void hear(struct talk *t, char *buf, size_t cap, int *ret_fd)
 {
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(sizeof(int))];
-	} u = { 0 };
-	struct iovec iov = { buf, cap - 1 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf, .msg_controllen = sizeof(u.buf) };
-	ssize_t n = recvmsg(t->server, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	int fd;
+	ssize_t n = fdpass_receive(t->server, buf, cap - 1, &fd);
 
 	buf[n > 0 ? n : 0] = '\0';
 	if (ret_fd)
-		*ret_fd = -1;
-	if (n > 0 && c && ret_fd)
-		memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
+		*ret_fd = fd;
+	else
+		close_fd(&fd);
 }
 
 static void answers_find_their_questions(void **state)
