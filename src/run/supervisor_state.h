@@ -96,7 +96,8 @@ struct supervisor {
 	struct steps finish;
 	bool has_counters;
 
-	uint64_t timer_boot, timer_limit, timer_heartbeat, timer_analyser, timer_dying, timer_hang, timer_status, timer_channel, timer_retry;
+	uint64_t timer_boot, timer_limit, timer_heartbeat, timer_analyser, timer_dying, timer_hang, timer_status;
+	uint64_t timer_channel, timer_retry;
 	void (*hang_done)(struct supervisor *s); /* a hang report is under way; what comes after it */
 	uint64_t timer_report, timer_keys;
 	bool has_stacks;     /* the agent has made the kernel print them */
