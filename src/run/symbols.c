@@ -332,6 +332,22 @@ static const char *call_site(Dwarf_Die *cu, Dwarf_Die *die, int *ret_line)
 	return dwarf_filesrc(files, file, NULL, NULL);
 }
 
+/*
+ * The scopes around an address, innermost first, as they lie in the code: dwarf_getscopes() leaves the code at the first
+ * inlined function and goes on in the file where that was written.
+ */
+static int scopes_at(Dwarf_Die *cu, Dwarf_Addr address, Dwarf_Die **ret)
+{
+	Dwarf_Die *found = NULL, innermost;
+
+	*ret = NULL;
+	if (dwarf_getscopes(cu, address, &found) <= 0)
+		return 0;
+	innermost = found[0];
+	free(found);
+	return dwarf_getscopes_die(&innermost, ret);
+}
+
 static void resolve_at(struct symbols *s, struct symbol_file *f, const char *name, uint64_t address, bool is_before,
 		       struct symbol_frames *ret)
 {
@@ -349,7 +365,7 @@ static void resolve_at(struct symbols *s, struct symbol_file *f, const char *nam
 		path = dwarf_linesrc(at, NULL, NULL);
 		dwarf_lineno(at, &line);
 	}
-	n = dwarf_getscopes(cu, address - bias, &scopes);
+	n = scopes_at(cu, address - bias, &scopes);
 	for (int i = 0; i < n; i++) {
 		int tag = dwarf_tag(&scopes[i]);
 

@@ -20,12 +20,19 @@ __attribute__((noinline)) static void callee(void)
 	__asm__ volatile("" ::: "memory");
 }
 
-static int line_of_call, line_of_inline;
+static int line_of_call, line_of_middle, line_of_inline;
 
-__attribute__((always_inline)) static inline void middle(void)
+__attribute__((always_inline)) static inline void inner(void)
 {
 	line_of_call = __LINE__ + 1;
 	callee();
+	__asm__ volatile("" ::: "memory");
+}
+
+__attribute__((always_inline)) static inline void middle(void)
+{
+	line_of_middle = __LINE__ + 1;
+	inner();
 	__asm__ volatile("" ::: "memory");
 }
 
@@ -65,12 +72,15 @@ static void test_return_address_and_inlining(void **state)
 	size = size_of(s, "outer", offset);
 	assert_int_not_equal(size, 0);
 	assert_int_equal(symbols_resolve(s, "", "outer", offset, size, true, &frames), SYMBOLS_FOUND);
-	assert_int_equal(frames.n, 2);
-	assert_string_equal(frames.v[0].function, "middle");
+	assert_int_equal(frames.n, 3);
+	assert_string_equal(frames.v[0].function, "inner");
 	assert_true(frames.v[0].is_inlined);
 	assert_int_equal(frames.v[0].line, line_of_call);
-	assert_string_equal(frames.v[1].function, "outer");
-	assert_int_equal(frames.v[1].line, line_of_inline);
+	assert_string_equal(frames.v[1].function, "middle");
+	assert_true(frames.v[1].is_inlined);
+	assert_int_equal(frames.v[1].line, line_of_middle);
+	assert_string_equal(frames.v[2].function, "outer");
+	assert_int_equal(frames.v[2].line, line_of_inline);
 	assert_non_null(strstr(frames.v[0].file, "test_symbols.c"));
 	if (frames.v[0].path) {
 		code = symbols_source_line(s, frames.v[0].path, frames.v[0].line);
@@ -125,7 +135,7 @@ static void test_text(void **state)
 	z.find = find_self;
 	z.ctx = &n_finds;
 	symbolize_text(&z, text, strlen(text), &out);
-	snprintf(want, sizeof(want), "test_symbols.c:%d, in outer at ", line_of_call);
+	snprintf(want, sizeof(want), "test_symbols.c:%d, in middle at ", line_of_call);
 	assert_non_null(strstr(str_cstr(&out), want));
 	assert_null(strchr(str_cstr(&out), '\033'));
 	assert_int_equal(n_finds, 2); /* once for the kernel, once for zfs */
