@@ -28,17 +28,26 @@ static int write_all(int fd, const char *p, size_t n)
 	return lseek(fd, 0, SEEK_SET) < 0 ? -1 : 0;
 }
 
-static int run_helper(const struct paths *paths, const char *kernel_id, const char *text, size_t n, struct str *ret,
-		      struct error *err)
+/* modules: those whose files are known already. */
+static int run_helper(const struct paths *paths, const char *kernel_id, const struct strv *modules, const char *text,
+		      size_t n, struct str *ret, struct error *err)
 {
+	_cleanup_strv_ struct strv args = STRV_INIT;
 	_cleanup_close_ int fd = memfd_create("excerpt", MFD_CLOEXEC);
 	_cleanup_free_ char *helper = fs_join(paths->libexec, "quiz-symbols");
-	const char *argv[] = { helper, "symbolize", "--notes", "-k", kernel_id, "-", NULL };
+	const char *const words[] = { helper, "symbolize", "--notes", "-k", kernel_id, "-" };
 	const struct proc_fd in = { fd, STDIN_FILENO };
-	const struct proc_spec spec = { .argv = argv, .fds = &in, .n_fds = 1 };
+	struct proc_spec spec = { .fds = &in, .n_fds = 1 };
 
 	if (fd < 0 || write_all(fd, text, n) < 0)
 		return error_sys(err, errno, "keep a kernel report in memory");
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		strv_add(&args, words[i]);
+	for (size_t i = 0; i < modules->n; i++) {
+		strv_add(&args, "-m");
+		strv_add(&args, modules->v[i]);
+	}
+	spec.argv = (const char *const *)args.v;
 	return proc_run_spec(&spec, ret, err);
 }
 
@@ -64,7 +73,7 @@ static void take_notes(struct str *text, struct str *notes)
 	*text = rest;
 }
 
-void annotate_findings(const struct paths *paths, const char *kernel_id, struct analyser *a,
+void annotate_findings(const struct paths *paths, const char *kernel_id, const struct strv *modules, struct analyser *a,
 		       const struct verdict_result *v, struct str *notes)
 {
 	size_t n_done = 0;
@@ -77,7 +86,7 @@ void annotate_findings(const struct paths *paths, const char *kernel_id, struct 
 		if ((f != v->headline && f->cause_id != v->headline->id) || f->excerpt.len <= f->context_bytes)
 			continue;
 		n_done++;
-		if (run_helper(paths, kernel_id, f->excerpt.p + f->context_bytes, f->excerpt.len - f->context_bytes,
+		if (run_helper(paths, kernel_id, modules, f->excerpt.p + f->context_bytes, f->excerpt.len - f->context_bytes,
 			       &text, &err) < 0) {
 			if (notes)
 				str_addf(notes, "no source lines: %s\n", err.text);

@@ -14,9 +14,10 @@
 /*
  * The headline of v and the findings it follows from, at most three. Their excerpts get
  * source lines behind the symbols, and file and line where the kernel's text had none.
+ * modules: files of out-of-tree modules with debug information that are known already.
  * notes (may be NULL) gets what would have made it better ("no debug
  * information for ..."), lines with newline. A failing helper is no failure of the
  * run: the excerpts stay as they are, and a note says why.
  */
-void annotate_findings(const struct paths *paths, const char *kernel_id, struct analyser *a,
+void annotate_findings(const struct paths *paths, const char *kernel_id, const struct strv *modules, struct analyser *a,
 		       const struct verdict_result *v, struct str *notes);

@@ -355,7 +355,7 @@ static void on_decided(void *ctx, struct outcome *o)
 	if (o->kvm_was_silent)
 		return;
 	note_programs(end->facts, o);
-	annotate_findings(end->facts->paths, end->plan->kernel_id, o->analyser, &o->verdict, &notes);
+	annotate_findings(end->facts->paths, end->plan->kernel_id, &end->plan->debug_modules, o->analyser, &o->verdict, &notes);
 	host_hooks_collect(end->facts, &notes);
 	result = result_json(end->facts, end->plan, end->record, o, &o->verdict, end->started_ms);
 	for (size_t i = 0; i < o->notes.n; i++)

@@ -1,80 +1,173 @@
 #!/bin/sh
 # SPDX-License-Identifier: MPL-2.0
-# Never a false green: failures of the kernel, provoked for real by the module crashme, and what quiz says of them.
+# Never a false green: failures of the kernel, provoked for real by the module crashme, and what quiz says of them:
+# exit status, title, source line, result.json.
+#
+# crash.sh [FLAVOUR]: with the default kernel, or the store's newest of that flavour ("check": sanitizers, lockdep, kmemleak).
+# shellcheck disable=SC1091,SC2154 # the library is found at run time
 . "$QUIZ_SOURCE/tests/lib/machine.sh"
+flavour=${1:-}
+if [ -n "$flavour" ]; then
+	QUIZ_KERNEL=$(quiz kernel list | sed 's/^[* ] *//' |
+		awk -v f="$flavour" -v arch="$(uname -m)" '$2 == arch && $4 == f { print $1; exit }')
+	[ -n "$QUIZ_KERNEL" ] || skip_all "the store has no kernel of flavour $flavour (tests/materials kernel-$flavour)"
+	export QUIZ_KERNEL
+fi
 need_machine
 
-# The module, built for the default kernel, in a workspace of its own: so it is seen in the machine, and so are its sources.
-build=$(quiz kernel show --json | sed -n 's/^  "dir": "\(.*\)",$/\1/p')/build
-[ -d "$build" ] || skip_all "the default kernel has no build tree for external modules"
+# The module, built for that kernel, in a workspace of its own: so it is seen in the machine, and so are its sources.
+store=$(quiz kernel show ${flavour:+"$QUIZ_KERNEL"} --json | sed -n 's/^  "dir": "\(.*\)",$/\1/p')
+[ -d "$store/build" ] || skip_all "the kernel has no build tree for external modules"
 tree=$scratch/crashme
 cp -r "$QUIZ_SOURCE/tests/data/crashme" "$tree"
-make -C "$build" M="$tree" modules >"$scratch/make.log" 2>&1 || {
+make -C "$store/build" M="$tree" modules >"$scratch/make.log" 2>&1 || {
 	tail -5 "$scratch/make.log" | sed 's/^/# /'
-	skip_all "crashme can not be built against $build"
+	skip_all "crashme can not be built against $store/build"
 }
 cd "$tree" || exit 1
 quiz init >/dev/null
 
-line_of() {
+line_of() { # TEXT: where crashme.c has it
 	grep -n -F -- "$1" crashme.c | head -1 | cut -d: -f1
 }
 
-# crash WORD: the program goes on after the failure, if the kernel lets it, and ends with 3.
+# crash WORD STATUS [OPTION...]: provokes it. The program goes on if the kernel lets it, and ends with 3. $before: done first.
 crash() {
-	word=$1
-	shift
-	status "$word: status" "$want" quiz "$@" -C "insmod $tree/crashme.ko && echo $word >/proc/crashme; exit 3"
+	word=$1 want=$2
+	shift 2
+	status "$word: status" "$want" quiz "$@" -C "${before:+$before; }insmod $tree/crashme.ko && echo $word >/proc/crashme; exit 3"
+	before=
+}
+
+# told WORD WHAT [SOURCE]: what quiz says of it: a part of the title, and a line of crashme.c with its number.
+told() {
+	like "$1: what" "$err_out" "*$2*"
+	[ -n "${3:-}" ] || return 0
+	like "$1: the line" "$err_out" "*crashme.c:$(line_of "$3")*"
 }
 
 verdict_is() {
 	result=$(ls -t .quiz/runs/*/result.json | head -1)
 	like "$1: result.json says so" "$(tr -d '\n' <"$result")" "*\"verdict\": \"$2\"*"
 }
+class_is() {
+	result=$(ls -t .quiz/runs/*/result.json | head -1)
+	like "$1: its class" "$(tr -d '\n' <"$result")" "*\"class\": \"$2\"*"
+}
 
-want=122
-crash null
-like "null: what and where" "$err_out" "*NULL pointer dereference in crashme_null*crashme.c:$(line_of '(volatile int *)0x10 = 1')*"
-like "null: the line of source" "$err_out" "*| \*(volatile int \*)0x10 = 1;*"
+# ---- what every kernel notices ----
+
+if [ -n "$flavour" ]; then
+	crash null 122
+	told null "null-ptr-deref in crashme_null" "(volatile int *)0x10 = 1"
+else
+	crash null 122
+	told null "NULL pointer dereference in crashme_null" "(volatile int *)0x10 = 1"
+	like "null: the line of source" "$err_out" "*| \*(volatile int \*)0x10 = 1;*"
+	class_is null oops
+fi
 verdict_is null crash
-crash bug
-like "bug: what and where" "$err_out" "*BUG() at crashme.c:$(line_of 'BUG_ON(zero == 0)')*crashme_bug*"
-crash divide
-like "divide: what" "$err_out" "*crashme_divide*"
-crash panic
-like "panic: its own words" "$err_out" "*panic: crashme: asked for it*"
-verdict_is panic crash
-crash stack
-like "stack: where" "$err_out" "*stack*recurse*"
-
-want=3
-crash warntext
-like "warn: is told" "$err_out" "*WARNING at crashme.c:$(line_of 'WARN(zero == 0,')*the value 0 is not what it should be*"
-verdict_is warn failed
-crash warn --allow 'warn:crashme_*' --strict
-like "warn: tolerated, and told" "$err_out" "*allowed*"
-echo 'warn:crashme_warn* we live with it' >known
-crash warn --known-issues known --strict
-like "warn: the known issue's text" "$err_out" "*we live with it*"
-want=122
-crash warn --strict
-verdict_is "warn, strict" crash
+crash bug 122
+told bug "BUG() at crashme.c:$(line_of 'BUG_ON(zero == 0)')" "BUG_ON(zero == 0)"
+class_is bug bug
+crash listadd 122
+told listadd "list_add"
+like "listadd: the line, two inlined functions above it" "$err_out" "*in list_add at *list.h:*, in crashme_listadd at crashme.c:*"
+crash smash 122
+told smash "stack"
+class_is smash panic
+crash warntext 3
+told warntext "WARNING at crashme.c:$(line_of 'WARN(zero == 0,')*the value 0 is not what it should be" "WARN(zero == 0,"
+verdict_is warntext failed
+crash refcount 122 --strict
+told refcount "refcount_t: *in crashme_refcount" "refcount_dec(&r)"
 
 # Blocked tasks are reported after two seconds here; the program never ends.
-status "hang: status" 121 quiz --hang-grace 2s -C "echo 2 >/proc/sys/kernel/hung_task_timeout_secs
-	insmod $tree/crashme.ko && echo hang >/proc/crashme"
-like "hang: who" "$err_out" "*blocked for more than 2 seconds*"
+before="echo 2 >/proc/sys/kernel/hung_task_timeout_secs"
+crash hang 121 --hang-grace 2s
+told hang "blocked for more than 2 seconds"
 verdict_is hang hang
-# ... and one that ends all the same keeps its status.
-status "a blocked task, and the program ends" 4 quiz --hang-grace 60s -C "echo 2 >/proc/sys/kernel/hung_task_timeout_secs
-	insmod $tree/crashme.ko; (echo hang >/proc/crashme) & sleep 8; exit 4"
+class_is hang hang
 
-status "words are no deeds" 0 quiz -C 'echo "BUG: kernel NULL pointer dereference, address: 0"; echo "Kernel panic - not syncing: no" >&2
-	echo "Oops: 0000 [#1] SMP"; echo "WARNING: CPU: 0 PID: 1 at a.c:1 f+0x1/0x2" 2>/dev/null >/dev/console; true'
-is "and nobody is accused" "$(printf '%s\n' "$err_out" | grep -c '^quiz:')" 0
+# A CPU that does not get on, and the program never ends.
+before="echo 2 >/proc/sys/kernel/watchdog_thresh"
+crash softlockup 121 --hang-grace 2s
+told softlockup "soft lockup*crashme_softlockup"
+class_is softlockup stall
 
-# The log of a run through `quiz verdict`: the same.
-status "quiz verdict on a crashed run's console log" 122 quiz verdict "$(grep -l 'crashme: null' .quiz/runs/*/console.log | head -1)"
-like "it has the function" "$out" "*NULL pointer dereference in crashme_null*"
+# A stall that is over before the program ends: its own status. With --strict: a hang.
+before="echo 3 >/sys/module/rcupdate/parameters/rcu_cpu_stall_timeout"
+crash rcustall 3 --hang-grace 60s
+told rcustall "rcu*stall"
+class_is rcustall stall
+
+# ---- what only the default kernel's run has to show ----
+
+if [ -z "$flavour" ]; then
+	crash divide 122
+	told divide "crashme_divide" "8 / zero"
+	crash panic 122
+	told panic "panic: crashme: asked for it"
+	verdict_is panic crash
+	crash stack 122
+	told stack "stack*recurse"
+	crash warn 3 --allow 'warn:crashme_*' --strict
+	like "warn: tolerated, and told" "$err_out" "*allowed*"
+	echo 'warn:crashme_warn* we live with it' >known
+	crash warn 3 --known-issues known --strict
+	like "warn: the known issue's text" "$err_out" "*we live with it*"
+	crash warn 122 --strict
+	verdict_is "warn, strict" crash
+	status "a blocked task, and the program ends" 4 quiz --hang-grace 60s -C "echo 2 >/proc/sys/kernel/hung_task_timeout_secs
+		insmod $tree/crashme.ko; (echo hang >/proc/crashme) & sleep 8; exit 4"
+	status "words are no deeds" 0 quiz -C 'echo "BUG: kernel NULL pointer dereference, address: 0"
+		echo "Kernel panic - not syncing: no" >&2; echo "Oops: 0000 [#1] SMP"
+		echo "WARNING: CPU: 0 PID: 1 at a.c:1 f+0x1/0x2" 2>/dev/null >/dev/console; true'
+	is "and nobody is accused" "$(printf '%s\n' "$err_out" | grep -c '^quiz:')" 0
+
+	# The log of a run through `quiz verdict`: the same.
+	status "quiz verdict on a crashed run's console log" 122 quiz verdict "$(grep -l 'crashme: null' .quiz/runs/*/console.log | head -1)"
+	like "it has the function" "$out" "*NULL pointer dereference in crashme_null*"
+
+	# An agent that is deaf: the kernel is asked over its console.
+	grep -q CONFIG_MAGIC_SYSRQ_SERIAL=y "$store/config" || not_ok "the default kernel takes sysrq over its console"
+	status "the agent is deaf" 121 quiz --test-agent 2 sleep 60
+	like "the kernel was asked all the same" "$(quiz logs)" "*sysrq: Show Blocked State*sysrq: Show backtrace of all active CPUs*"
+fi
+
+# ---- what sanitizers, lockdep and kmemleak notice ----
+
+if [ "$flavour" = check ]; then
+	crash uaf 122
+	told uaf "use-after-free in crashme_uaf" "p[3] = 1"
+	class_is uaf sanitizer
+	crash oob 122
+	told oob "out-of-bounds in crashme_oob" "p[100 + zero] = 1"
+	crash stackoob 122
+	told stackoob "stack-out-of-bounds in crashme_stackoob" "buf[40 + zero]"
+	crash doublefree 122
+	told doublefree "double-free" "kfree(p)"
+	crash shift 3
+	told shift "shift-out-of-bounds" "eight << seventy"
+	class_is shift sanitizer
+	crash index 122 --strict
+	told index "array-index-out-of-bounds" "array[eight + zero]"
+	crash circular 3
+	told circular "possible circular locking dependency detected in crashme_circular"
+	class_is circular locking
+	crash might 122 --strict
+	told might "sleeping function called from invalid context" "mutex_lock(&lock_a);"
+	crash held 122 --strict
+	told held "lock held when returning to user space"
+	crash rcu 122 --strict
+	told rcu "suspicious RCU usage" "rcu_dereference(p)"
+	class_is rcu rcu
+	# Objects younger than five seconds are not looked at.
+	status "leak: status" 122 quiz --strict -C "insmod $tree/crashme.ko
+		k=/sys/kernel/debug/kmemleak; echo scan >\$k; echo clear >\$k; echo 1 >/sys/module/kmemleak/parameters/verbose
+		for i in 1 2 3 4; do echo leak >/proc/crashme; done; sleep 6; echo scan >\$k; echo scan >\$k; exit 3"
+	told leak "memory leak in crashme_leak" "kmalloc(777"
+	class_is leak leak
+fi
 nothing_is_left
 done_testing
