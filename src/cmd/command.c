@@ -206,11 +206,27 @@ static int exec_program(const struct command *cmd, int argc, char **argv, struct
 	return errnum == ENOENT ? error_hint(err, "this installation is not whole: make install") : -1;
 }
 
+/* `quiz openzfs -a s390x make`: the subword goes first, whatever options stand before it. */
+static void find_sub(const struct command *cmd, int argc, char **argv)
+{
+	for (int i = 1; argc && argv[0][0] == '-' && i < argc; i++)
+		for (size_t k = 0; k < cmd->n_subs; k++)
+			if (str_eq(argv[i], cmd->subs[k].name)) {
+				char *name = argv[i];
+
+				memmove(argv + 1, argv, (size_t)i * sizeof(*argv));
+				argv[0] = name;
+				return;
+			}
+}
+
 static int run_sub(const struct command *cmd, int argc, char **argv, struct error *err)
 {
 	_cleanup_strv_ struct strv names = STRV_INIT;
 	const char *near;
 
+	if (!cmd->main)
+		find_sub(cmd, argc, argv);
 	for (size_t i = 0; argc && i < cmd->n_subs; i++) {
 		const struct subcommand *sub = &cmd->subs[i];
 

@@ -16,6 +16,7 @@
 
 struct openzfs_options {
 	struct strv kernels;
+	char *arch;
 	bool debug, gpl, json;
 	char *build;
 };
@@ -31,17 +32,23 @@ struct openzfs_options {
 	ROW(kernels, "kernel", 'k', OPTION_REQUIRED, OPTION_LIST, option_set_list, "KERNEL", "kernel",                 \
 	    "the kernel to build for; may be given several times")
 
+#define ROW_ARCH                                                                                                       \
+	ROW(arch, "arch", 'a', OPTION_REQUIRED, 0, option_set_text, "ARCH", "arch",                                    \
+	    "architecture of the kernel [the host's]; another one is built with a cross compiler")
+
 static const struct option_row configure_rows[] = {
 	ROW_KERNEL,
+	ROW_ARCH,
 	ROW(debug, "debug", 0, OPTION_FLAG, 0, option_set_flag, NULL, NULL, "with assertions (--enable-debug)"),
 	ROW(gpl, "gpl", 0, OPTION_FLAG, 0, option_set_flag, NULL, NULL,
 	    "modules that call themselves GPL, for kernels with lockdep; not to be distributed"),
 };
 
-static const struct option_row make_rows[] = { ROW_KERNEL };
+static const struct option_row make_rows[] = { ROW_KERNEL, ROW_ARCH };
 
 static const struct option_row status_rows[] = {
 	ROW_KERNEL,
+	ROW_ARCH,
 	ROW(json, "json", 0, OPTION_FLAG, 0, option_set_flag, NULL, NULL, "print JSON"),
 	ROW(build, "build", 0, OPTION_REQUIRED, 0, option_set_path, "DIR", "dir",
 	    "a build that is not the workspace's"),
@@ -50,6 +57,7 @@ static const struct option_row status_rows[] = {
 static void options_clear(struct openzfs_options *o)
 {
 	strv_clear(&o->kernels);
+	free(o->arch);
 	free(o->build);
 }
 
@@ -73,7 +81,7 @@ static int find_kernels(const struct context *ctx, const struct openzfs_options 
 		const char *name = o->kernels.n ? o->kernels.v[i] : NULL;
 		struct kernel k = { 0 };
 
-		if (kernel_find(&ctx->paths, ctx->defaults.arch, name, ctx->defaults.kernel, &k, err) < 0)
+		if (kernel_find(&ctx->paths, o->arch ? o->arch : ctx->defaults.arch, name, ctx->defaults.kernel, &k, err) < 0)
 			return -1;
 		*VEC_PUSH(ret->v, ret->n) = k;
 	}
@@ -179,7 +187,7 @@ static int stage_main(int argc, char **argv, struct error *err)
 	_cleanup_job_ struct job j = { 0 };
 
 	if (job_begin(&j, status_rows, ARRAY_SIZE(status_rows), "openzfs stage", argc, argv, err) < 0 ||
-	    command_want_words(&j.words, 0, 0, "openzfs stage", "[-k KERNEL]... [--build DIR]", err) < 0)
+	    command_want_words(&j.words, 0, 0, "openzfs stage", "[-k KERNEL]... [-a ARCH] [--build DIR]", err) < 0)
 		return -1;
 	for (size_t i = 0; i < j.kernels.n; i++)
 		if (stage_one(&j, &j.kernels.v[i], err) < 0)
@@ -263,7 +271,7 @@ static int status_main(int argc, char **argv, struct error *err)
 	int rc = 0;
 
 	if (job_begin(&j, status_rows, ARRAY_SIZE(status_rows), "openzfs status", argc, argv, err) < 0 ||
-	    command_want_words(&j.words, 0, 0, "openzfs status", "[-k KERNEL]... [--json]", err) < 0)
+	    command_want_words(&j.words, 0, 0, "openzfs status", "[-k KERNEL]... [-a ARCH] [--json]", err) < 0)
 		return -1;
 	all = json_array();
 	for (size_t i = 0; rc == 0 && i < j.kernels.n; i++) {
@@ -285,13 +293,14 @@ static int status_main(int argc, char **argv, struct error *err)
 }
 
 static const struct subcommand subs[] = {
-	{ "configure", "[-k KERNEL]... [--debug] [--gpl] [-- configure options]",
+	{ "configure", "[-k KERNEL]... [-a ARCH] [--debug] [--gpl] [-- configure options]",
 	  "Configure the tree for kernels of the store", configure_rows, ARRAY_SIZE(configure_rows), configure_main },
-	{ "make", "[-k KERNEL]... [target...]", "Build it; 'install' adds the tests, 'modules' builds only those",
+	{ "make", "[-k KERNEL]... [-a ARCH] [target...]",
+	  "Build it; 'install' adds the tests, 'modules' and 'programs' build only those",
 	  make_rows, ARRAY_SIZE(make_rows), make_main },
-	{ "stage", "[-k KERNEL]... [--build DIR]", "Bring the layer up to date (a run does that by itself)",
+	{ "stage", "[-k KERNEL]... [-a ARCH] [--build DIR]", "Bring the layer up to date (a run does that by itself)",
 	  status_rows, ARRAY_SIZE(status_rows), stage_main },
-	{ "status", "[-k KERNEL]... [--json]", "Show what the next run would use", status_rows, ARRAY_SIZE(status_rows),
+	{ "status", "[-k KERNEL]... [-a ARCH] [--json]", "Show what the next run would use", status_rows, ARRAY_SIZE(status_rows),
 	  status_main },
 };
 

@@ -85,5 +85,8 @@ char *openzfs_reseed_module(const struct paths *paths, const struct kernel *kern
 char *openzfs_reseed_params(const char *spl_ko);
 
 /* Stages a build: see openzfs.h. Fills all of ret but origin, tree and build_dir. */
+/* Names of the programs that a layer has, as `make` in a build of 2.2 or later calls them. */
+void openzfs_stage_programs(struct strv *ret);
+
 int openzfs_stage_build(const struct paths *paths, const struct openzfs_build *b, const struct kernel *kernel,
 			struct openzfs_stage *ret, struct error *err);

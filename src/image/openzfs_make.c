@@ -14,6 +14,7 @@
 #include "image/kernel.h"
 #include "image/kernel_version.h"
 #include "image/openzfs_build.h"
+#include "image/openzfs_cross.h"
 #include "spec/arch.h"
 #include "sys/fs.h"
 #include "sys/lock.h"
@@ -75,8 +76,11 @@ static void add_path(struct strv *env, const char *path)
 	strv_addf(env, "PATH=%s%s%s", dir ? dir : "", dir ? ":" : "", path);
 }
 
-static void build_environment(struct strv *env)
+/* more: what a cross build needs, or NULL. */
+static void build_environment(const struct strv *more, struct strv *env)
 {
+	if (more) /* first: the first of two variables counts */
+		strv_add_all(env, more->v);
 	for (char **e = environ; *e; e++) {
 		bool is_bad = false;
 
@@ -96,7 +100,7 @@ static void build_environment(struct strv *env)
  * says goes to our stderr: stdout is for results, and after --make for those
  * of the program that is run next.
  */
-static int run_shown(const struct strv *argv, const char *dir, struct error *err)
+static int run_shown(const struct strv *argv, const char *dir, const struct strv *more_env, struct error *err)
 {
 	static const struct proc_fd fds[] = { { STDERR_FILENO, STDOUT_FILENO }, { STDERR_FILENO, STDERR_FILENO } };
 	_cleanup_strv_ struct strv env = STRV_INIT;
@@ -110,7 +114,7 @@ static int run_shown(const struct strv *argv, const char *dir, struct error *err
 	int status;
 	pid_t pid;
 
-	build_environment(&env);
+	build_environment(more_env, &env);
 	spec.env = (const char *const *)env.v;
 	fflush(NULL);
 	if (proc_start(&spec, &pid, err) < 0 || proc_wait(pid, &status, err) < 0)
@@ -155,7 +159,7 @@ static int run_autogen(const char *tree, struct error *err)
 	if (fs_exists(configure))
 		return 0;
 	strv_add(&argv, "./autogen.sh");
-	if (run_shown(&argv, tree, err) == 0)
+	if (run_shown(&argv, tree, NULL, err) == 0)
 		return 0;
 	error_wrap(err, "make '%s'", configure);
 	return error_hint(err, "apt install autoconf automake libtool gettext pkg-config");
@@ -198,17 +202,10 @@ static char *kernel_source(const char *obj)
 
 static void add_kernel_args(struct strv *argv, const struct kernel *kernel)
 {
-	const struct arch *arch = arch_find(kernel->arch);
 	_cleanup_free_ char *obj = kernel_build_path(kernel), *source = kernel_source(obj);
 
 	strv_addf(argv, "--with-linux=%s", source);
 	strv_addf(argv, "--with-linux-obj=%s", obj);
-	if (!arch || arch == arch_native())
-		return;
-	strv_addf(argv, "--host=%.*s", (int)strlen(arch->cross_prefix) - 1, arch->cross_prefix);
-	strv_addf(argv, "KERNEL_CROSS_COMPILE=%s", arch->cross_prefix);
-	strv_addf(argv, "KERNEL_ARCH=%s", arch->kernel_arch);
-	strv_addf(argv, "KERNEL_CC=%sgcc", arch->cross_prefix);
 }
 
 /* Later versions refuse kernels that are newer than they know, unless told. */
@@ -254,8 +251,8 @@ static char *source_folder(const char *tree, const char *home, const struct strv
 	return openzfs_source(tree, home, is_gpl, err) < 0 ? NULL : fs_join(home, "source");
 }
 
-static int configure_locked(const char *tree, const char *home, const struct kernel *kernel, const struct strv *args,
-			    struct error *err)
+static int configure_locked(const char *tree, const char *home, const struct kernel *kernel, const struct openzfs_cross *cross,
+			    const struct strv *args, struct error *err)
 {
 	_cleanup_free_ char *dir = fs_join(home, "build"), *source = NULL;
 	_cleanup_(openzfs_configured_clear) struct openzfs_configured c = { 0 };
@@ -279,13 +276,14 @@ static int configure_locked(const char *tree, const char *home, const struct ker
 	strv_addf(&argv, "%s/configure", source);
 	strv_addf(&argv, "--cache-file=%s/config.cache", home);
 	add_kernel_args(&argv, kernel);
+	strv_add_all(&argv, cross->args.v);
 	for (size_t i = 0; i < ARRAY_SIZE(configure_args); i++)
 		strv_add(&argv, configure_args[i]);
 	add_experimental(&argv, tree, kernel);
 	for (size_t i = 0; i < c.args.n; i++)
 		if (!str_eq(c.args.v[i], "--gpl"))
 			strv_add(&argv, str_eq(c.args.v[i], "--debug") ? "--enable-debug" : c.args.v[i]);
-	if (run_shown(&argv, dir, err) < 0)
+	if (run_shown(&argv, dir, &cross->env, err) < 0)
 		return error_wrap(err, "configure OpenZFS for kernel '%s'", kernel->id);
 	free(c.kernel_key);
 	free(c.kernel_text);
@@ -298,12 +296,14 @@ int openzfs_configure(const struct paths *paths, const char *tree, const struct 
 		      struct error *err)
 {
 	_cleanup_free_ char *home = openzfs_home(tree, kernel);
+	_cleanup_openzfs_cross_ struct openzfs_cross cross = { 0 };
 	_cleanup_close_ int lock = -1;
 
-	if (check_tree(tree, kernel, err) < 0 || fs_mkdir_p(home, 0755, err) < 0)
+	if (check_tree(tree, kernel, err) < 0 || openzfs_cross_init(paths, tree, kernel, &cross, err) < 0 ||
+	    fs_mkdir_p(home, 0755, err) < 0)
 		return -1;
 	lock = lock_home(home, "configuring OpenZFS", err);
-	return lock < 0 ? -1 : configure_locked(tree, home, kernel, args, err);
+	return lock < 0 ? -1 : configure_locked(tree, home, kernel, &cross, args, err);
 }
 
 /* ---- make ---- */
@@ -334,7 +334,8 @@ static char *tree_release(const char *tree)
  * tree when its user has configured it for that release, else our folder
  * after configuring it. Caller frees; NULL with err set.
  */
-static char *build_folder(const char *tree, const char *home, const struct kernel *kernel, struct error *err)
+static char *build_folder(const char *tree, const char *home, const struct kernel *kernel, const struct openzfs_cross *cross,
+			  struct error *err)
 {
 	_cleanup_(openzfs_configured_clear) struct openzfs_configured c = { 0 };
 	_cleanup_free_ char *dir = fs_join(home, "build"), *status = fs_join(dir, "config.status");
@@ -352,10 +353,16 @@ static char *build_folder(const char *tree, const char *home, const struct kerne
 
 		return source ? take_ptr(dir) : NULL;
 	}
-	return configure_locked(tree, home, kernel, NULL, err) < 0 ? NULL : take_ptr(dir);
+	return configure_locked(tree, home, kernel, cross, NULL, err) < 0 ? NULL : take_ptr(dir);
 }
 
-static int run_make(const char *dir, const char *subdir, const char *target, const char *const *more, struct error *err)
+/* A configured folder, and what make there is told by its environment. */
+struct folder {
+	const char *dir, *home;
+	const struct strv *env;
+};
+
+static int run_make(const struct folder *f, const char *subdir, const char *target, const char *const *more, struct error *err)
 {
 	_cleanup_strv_ struct strv argv = STRV_INIT;
 	const char *flags = getenv("MAKEFLAGS");
@@ -370,7 +377,7 @@ static int run_make(const char *dir, const char *subdir, const char *target, con
 	if (target)
 		strv_add(&argv, target);
 	strv_add_all(&argv, (char *const *)more);
-	return run_shown(&argv, dir, err);
+	return run_shown(&argv, f->dir, f->env, err);
 }
 
 /*
@@ -379,8 +386,9 @@ static int run_make(const char *dir, const char *subdir, const char *target, con
  * sections. INSTALL_MOD_PATH stays inside the folder, as the tree's makefile
  * deletes modules.* wherever that points.
  */
-static int run_install(const char *dir, const char *home, struct error *err)
+static int run_install(const struct folder *f, struct error *err)
 {
+	const char *home = f->home;
 	_cleanup_free_ char *tmp = fs_temp_dir(home, "install", err), *destdir = NULL, *modules = NULL, *lib = NULL;
 	_cleanup_free_ char *to = fs_join(home, "install"), *old = fs_join(home, "install.old");
 
@@ -389,7 +397,7 @@ static int run_install(const char *dir, const char *home, struct error *err)
 	destdir = mem_printf("DESTDIR=%s", tmp);
 	modules = fs_join(tmp, "usr/lib/modules");
 	lib = fs_join(tmp, "lib/modules");
-	if (run_make(dir, NULL, "install", (const char *[]){ destdir, "INSTALL_MOD_STRIP=1", NULL }, err) < 0 ||
+	if (run_make(f, NULL, "install", (const char *[]){ destdir, "INSTALL_MOD_STRIP=1", NULL }, err) < 0 ||
 	    fs_remove_tree(modules, NULL, err) < 0 || fs_remove_tree(lib, NULL, err) < 0 ||
 	    fs_remove_tree(old, NULL, err) < 0) {
 		fs_remove_tree(tmp, NULL, NULL);
@@ -409,15 +417,34 @@ static bool has_user_space(const char *dir)
 	return fs_exists(new) || fs_exists(old);
 }
 
-static int run_target(const char *dir, const char *home, const char *target, struct error *err)
+/*
+ * What a machine gets of user space, without tests and manuals. Up to 2.1 each
+ * folder has a makefile of its own; later there is one for all.
+ */
+static int run_programs(const struct folder *f, struct error *err)
+{
+	_cleanup_free_ char *old = fs_join(f->dir, "cmd/zpool/Makefile");
+	_cleanup_strv_ struct strv names = STRV_INIT;
+
+	if (run_make(f, NULL, "gitrev", NULL, err) < 0)
+		return -1;
+	if (fs_exists(old))
+		return run_make(f, "lib", NULL, NULL, err) < 0 ? -1 : run_make(f, "cmd", NULL, NULL, err);
+	openzfs_stage_programs(&names);
+	return run_make(f, NULL, NULL, (const char *const *)names.v, err);
+}
+
+static int run_target(const struct folder *f, const char *target, struct error *err)
 {
 	if (str_eq(target, TARGET_LOOP))
-		target = has_user_space(dir) ? "modules" : NULL;
+		target = has_user_space(f->dir) ? "modules" : NULL;
 	if (str_eq(target, "install"))
-		return run_make(dir, NULL, NULL, NULL, err) < 0 ? -1 : run_install(dir, home, err);
+		return run_make(f, NULL, NULL, NULL, err) < 0 ? -1 : run_install(f, err);
 	if (str_eq(target, "modules"))
-		return run_make(dir, "module", NULL, NULL, err);
-	return run_make(dir, NULL, target, NULL, err);
+		return run_make(f, "module", NULL, NULL, err);
+	if (str_eq(target, "programs"))
+		return run_programs(f, err);
+	return run_make(f, NULL, target, NULL, err);
 }
 
 /* What was built, as git says it: the tree's own zfs_gitrev.h is not made by `make -C module`. */
@@ -454,18 +481,21 @@ int openzfs_make_targets(const struct paths *paths, const char *tree, const stru
 			 size_t n, struct error *err)
 {
 	_cleanup_free_ char *home = openzfs_home(tree, kernel), *dir = NULL, *reseed = NULL;
+	_cleanup_openzfs_cross_ struct openzfs_cross cross = { 0 };
+	struct folder f = { .home = home, .env = &cross.env };
 	_cleanup_close_ int lock = -1;
 
-	if (check_tree(tree, kernel, err) < 0 || fs_mkdir_p(home, 0755, err) < 0)
+	if (check_tree(tree, kernel, err) < 0 || openzfs_cross_init(paths, tree, kernel, &cross, err) < 0 || fs_mkdir_p(home, 0755, err) < 0)
 		return -1;
 	lock = lock_home(home, "building OpenZFS", err);
-	dir = lock < 0 ? NULL : build_folder(tree, home, kernel, err);
+	dir = lock < 0 ? NULL : build_folder(tree, home, kernel, &cross, err);
 	if (!dir)
 		return -1;
+	f.dir = dir;
 	for (size_t i = 0; i < n; i++)
-		if (run_target(dir, home, targets[i], err) < 0)
+		if (run_target(&f, targets[i], err) < 0)
 			return -1;
-	if (n == 0 && run_target(dir, home, NULL, err) < 0)
+	if (n == 0 && run_target(&f, NULL, err) < 0)
 		return -1;
 	reseed = openzfs_reseed_module(paths, kernel, true);
 	return save_describe(tree, home, err);

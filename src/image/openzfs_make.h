@@ -29,7 +29,7 @@ int openzfs_configure(const struct paths *paths, const char *tree, const struct 
 /*
  * Builds `targets` (n 0: everything), configuring first when that is needed.
  * "install" installs into <home>/install; "modules" is `make -C module`, the
- * inner loop. Also builds the reseeding module.
+ * inner loop; "programs" is what a machine gets of user space. Also builds the reseeding module.
  */
 int openzfs_make_targets(const struct paths *paths, const char *tree, const struct kernel *kernel, char *const *targets,
 			 size_t n, struct error *err);

@@ -96,6 +96,12 @@ static const struct file_row {
 	{ "cmd/zilstat", "usr/local/bin/zilstat" },
 };
 
+void openzfs_stage_programs(struct strv *ret)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
+		strv_add(ret, programs[i].name);
+}
+
 void openzfs_stage_clear(struct openzfs_stage *st)
 {
 	strv_clear(&st->dirs);

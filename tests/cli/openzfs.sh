@@ -40,6 +40,7 @@ cat >configure <<'END'
 # What a configure script does, as far as quiz sees it.
 top=$(cd "$(dirname "$0")" && pwd)
 printf '%s\n' "$@" >configure.args
+env | grep -E '^(ARCH|CROSS_COMPILE|PKG_CONFIG_[A-Z_]*)=' | sort >configure.env
 obj=
 for a; do case $a in --with-linux-obj=*) obj=${a#*=};; --fail) echo "configure: error: no good" >&2; exit 1;; esac; done
 release=$(basename "$(dirname "$obj")")
@@ -170,6 +171,37 @@ status "a kernel of the same name made anew" 125 quiz openzfs stage -k 6.1.0-toy
 like "is noticed" "$err_out" "*made anew since it was configured*"
 status "make" 0 quiz openzfs make -k 6.1.0-toy
 status "mends it" 0 quiz openzfs stage -k 6.1.0-toy
+
+# ---- another architecture, from the same tree ----
+arch=s390x
+[ "$(uname -m)" != s390x ] || arch=riscv64
+cd "$scratch" || exit 1
+holds "a foreign kernel" add_kernel 6.1.0-foreign
+cd tree || exit 1
+status "without its compiler" 125 env PATH="$scratch/none" "$QUIZ_BUILD/src/cmd/quiz" openzfs -a $arch configure
+like "says what to install" "$err_out" "*hint: apt-get install gcc-$arch-linux-gnu*"
+if ! command -v $arch-linux-gnu-gcc >/dev/null; then
+	printf '#!/bin/sh\nexec cc "$@"\n' >"$scratch/bin/$arch-linux-gnu-gcc"
+	chmod +x "$scratch/bin/$arch-linux-gnu-gcc"
+fi
+sysroot=$XDG_CACHE_HOME/quiz/sysroots/$arch
+mkdir -p "$sysroot" && : >"$sysroot/sysroot.list" # there already: nothing is downloaded
+home=$scratch/tree/.quiz/openzfs/6.1.0-foreign
+status "configure for it" 0 quiz openzfs -a $arch configure
+args=$(cat "$home/build/configure.args")
+like "the host is the target" "$args" "*--host=$arch-linux-gnu*"
+like "its compiler, with the sysroot" "$args" "*CC=$arch-linux-gnu-gcc --sysroot=$sysroot*"
+like "the compiler of the modules" "$args" "*KERNEL_CC=$arch-linux-gnu-gcc*"
+like "a tree that passes nothing on gets ARCH" "$(cat "$home/build/configure.env")" "ARCH=*CROSS_COMPILE=$arch-linux-gnu-*"
+like "libraries of the target only" "$(cat "$home/build/configure.env")" "*PKG_CONFIG_SYSROOT_DIR=$sysroot*"
+echo '# KERNEL_ARCH' >config/kernel.m4
+status "a tree that passes it on" 0 quiz openzfs configure -a $arch
+is "gets no ARCH" "$(grep -c ^ARCH= "$home/build/configure.env")" 0
+rm config/kernel.m4
+status "the host's kernels stay what the option is not given for" 0 quiz openzfs configure -k 6.6.0-toy
+is "built as ever" "$(grep -c -e --host "$scratch/tree/.quiz/openzfs/6.6.0-toy/build/configure.args")" 0
+rm -rf "$XDG_DATA_HOME/quiz/kernels/6.1.0-foreign" "$home"
+home=$scratch/tree/.quiz/openzfs/6.1.0-toy
 
 # ---- the user's own build in the tree ----
 rm -rf .quiz/openzfs
