@@ -262,12 +262,7 @@ static void leave_networks(struct run_facts *f, struct run_plan *plan)
 		plan->machine.nics[i].fd = -1;
 }
 
-/*
- * The next run with these profiles finds them ready: a prepared template is
- * made by a process of its own, after the user has his result. Whatever fails
- * there fails silently, as nobody waits for it; what would fail again is noted,
- * so that it is not tried again by every run (`quiz template list` shows it).
- */
+/* What would fail again is noted, so that it is not tried again by every run; `quiz template list` shows it. */
 static void note_failed_preparation(const struct supervisor_options *run, int r, const struct outcome *o)
 {
 	_cleanup_free_ char *info = NULL;
@@ -281,6 +276,11 @@ static void note_failed_preparation(const struct supervisor_options *run, int r,
 	template_note_failed(run->paths, run->plan->prepared_key, info);
 }
 
+/*
+ * The next run with these profiles finds them ready: a prepared template is
+ * made by a process of its own, after the user has his result. Whatever fails
+ * there fails silently, as nobody waits for it.
+ */
 static void prepare_in_background(const struct supervisor_options *run, struct run_facts *f, struct run_plan *plan)
 {
 	struct supervisor_options so = *run;
