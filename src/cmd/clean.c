@@ -118,7 +118,7 @@ static int clean_main(int argc, char **argv, struct error *err)
 	_cleanup_context_ struct context ctx = { 0 };
 	struct clean_options o = { 0 };
 	struct client_machine *machines = NULL;
-	_cleanup_free_ char *runs = NULL, *downloads = NULL;
+	_cleanup_free_ char *runs = NULL, *downloads = NULL, *sysroots = NULL;
 	size_t n = 0;
 	uint64_t before;
 
@@ -127,12 +127,13 @@ static int clean_main(int argc, char **argv, struct error *err)
 		return -1;
 	runs = run_records_dir(&ctx.paths, &ctx.workspace);
 	downloads = fs_join(ctx.paths.cache, "downloads");
+	sysroots = fs_join(ctx.paths.cache, "sysroots");
 	if (client_machines(&ctx.paths, &machines, &n, err) < 0) /* drops the folders of dead ones */
 		return -1;
 	client_machines_free(machines, n);
 	report("half-made kernels and roots",
 	       store_sweep(&kernel_store, &ctx.paths) + store_sweep(&root_store, &ctx.paths));
-	report("half-made downloads", sweep_temporary(downloads));
+	report("half-made downloads", sweep_temporary(downloads) + sweep_temporary(sysroots));
 	if (clean_cache(&ctx, o.cache, err) < 0)
 		return -1;
 	before = fs_tree_bytes(runs);
