@@ -39,7 +39,7 @@ table() {
 	echo "START|reset|122 *crash: the kernel crashed*|START|poweroff|120 *the guest powered off*|FINISH|reset|122 *crash:*"
 	echo "START|pause|121 *"
 	echo "ASSEMBLE|fail 28 no space|125 *no space*|MOUNT_IMAGE|fail 22 bad superblock|125 *bad superblock*"
-	echo "START|qmp {\"event\": \"SHUTDOWN\"}|0 |START|qmp {not JSON|120 *|START|qmp []|120 *"
+	echo "IDENTITY|qmp {\"event\": \"SHUTDOWN\"}|0 "
 }
 table | tr '|' '\n' | awk '{ printf "%s%s", $0, NR % 3 ? "|" : "\n" }' >"$scratch/table"
 
@@ -50,7 +50,9 @@ while IFS='|' read -r stage what want; do
 	(
 		FAKE_VMM_SCRIPT=$scratch/$n.script FAKE_VMM_LOG=$scratch/$n.log
 		export FAKE_VMM_SCRIPT FAKE_VMM_LOG
-		quiz --cold --boot-timeout 3 true </dev/null >"$scratch/$n.out" 2>"$scratch/$n.err"
+		# After a program that is the last thing in its machine nothing more is asked: there, something is.
+		case $stage in COUNTERS | FINISH) set -- --linger 1ms ;; *) set -- ;; esac
+		quiz --cold --boot-timeout 3 "$@" true </dev/null >"$scratch/$n.out" 2>"$scratch/$n.err"
 		echo $? >"$scratch/$n.status"
 	) &
 	# A few at a time begin; those that hang wait for their heartbeats together.
