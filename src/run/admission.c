@@ -3,7 +3,7 @@
  * Theory of operation: the one who is next holds <runtime>/admission.lock and
  * looks at the others' folders; the rest try to get the lock. A passing lock:
  * it is gone when nobody waits. Nothing tells that memory has become free, so
- * the one who waits looks again every WAIT_MS, from a loop of its own that
+ * the one who waits looks again after at most WAIT_MS, from a loop of its own that
  * signals end. A large machine that waits holds up the small ones behind it,
  * which is what lets it in some time.
  */
@@ -22,7 +22,9 @@
 #include "sys/lock.h"
 #include "sys/loop.h"
 
+#define WAIT_FIRST_MS 2 /* doubled from look to look: who is next is mostly on his way within a millisecond */
 #define WAIT_MS 100
+#define SAY_AFTER_MS 1000 /* for a place in the line; for memory at once */
 #define NUMBER_MAX 32 /* bytes of a file with a number */
 
 struct queue {
@@ -34,6 +36,8 @@ struct queue {
 	uint64_t bytes, max_bytes;
 	void (*note)(const char *text);
 	bool is_in, has_said;
+	unsigned wait_ms;
+	uint64_t since_ms;
 	int signal;
 	struct error *err;
 	int failed;
@@ -104,7 +108,7 @@ static void say_waiting(struct queue *q, const struct others *o)
 	char mine[16], theirs[16], limit[16];
 	_cleanup_free_ char *text = NULL;
 
-	if (q->has_said)
+	if (q->has_said || (q->lock_fd < 0 && loop_now_ms() - q->since_ms < SAY_AFTER_MS))
 		return;
 	q->has_said = true;
 	format_size(q->bytes, mine, sizeof(mine));
@@ -149,10 +153,11 @@ static void on_timer(void *ctx)
 {
 	struct queue *q = ctx;
 
+	q->wait_ms = q->wait_ms < WAIT_MS / 2 ? q->wait_ms * 2 : WAIT_MS;
 	if (try(q))
 		loop_stop(q->loop);
 	else
-		loop_timer(q->loop, WAIT_MS, on_timer, q);
+		loop_timer(q->loop, q->wait_ms, on_timer, q);
 }
 
 static void on_signal(void *ctx, int signo)
@@ -170,7 +175,7 @@ static void wait_in_line(struct queue *q)
 	q->loop = loop_new();
 	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
 		loop_signal(q->loop, ends[i], on_signal, q);
-	loop_timer(q->loop, WAIT_MS, on_timer, q);
+	loop_timer(q->loop, q->wait_ms, on_timer, q);
 	loop_run(q->loop);
 	loop_free(q->loop);
 }
@@ -179,7 +184,7 @@ int admission_wait(const struct paths *p, const char *run_dir, uint64_t bytes, u
 		   void (*note)(const char *text), int *ret_signal, struct error *err)
 {
 	struct queue q = { .paths = p, .run_dir = run_dir, .lock_fd = -1, .bytes = bytes, .max_bytes = max_bytes, .note = note,
-			   .err = err };
+			   .wait_ms = WAIT_FIRST_MS, .since_ms = loop_now_ms(), .err = err };
 	char mine[16], limit[16];
 
 	if (max_bytes && bytes > max_bytes) {

@@ -68,7 +68,7 @@ fake_machines() {
 
 settle() {
 	for fake_try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-		[ "$(fake_machines)$(find "$XDG_RUNTIME_DIR/quiz" -mindepth 1 2>/dev/null | head -n 1)" != 0 ] || return 0
+		[ "$(fake_machines)$(find "$XDG_RUNTIME_DIR/quiz" -name 'prepare-*' 2>/dev/null)" != 0 ] || return 0
 		sleep 0.5
 	done
 	echo "# after $fake_try tries something is still there"
