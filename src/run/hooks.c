@@ -82,7 +82,7 @@ static void on_exited(void *ctx, struct session *session, const struct wire_exit
 
 	if (!m || session != s->hooks.session)
 		return; /* the machine ended, which is told elsewhere; or one that was left alone has ended after all */
-	if (m->how == WIRE_EXITED && m->value == 0) {
+	if (s->hooks.hooks[s->hooks.at].may_fail || (m->how == WIRE_EXITED && m->value == 0)) {
 		s->hooks.at++;
 		str_truncate(&s->hooks.output, 0);
 		start_next(s);

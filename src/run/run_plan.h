@@ -17,6 +17,7 @@ struct run_hook {
 	char *profile;	 /* owned */
 	char *path;	 /* owned; in the guest */
 	const char *cwd; /* NULL: / */
+	bool may_fail;	 /* its status does not matter */
 	struct strv env; /* NAME=VALUE */
 };
 
