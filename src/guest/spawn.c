@@ -247,6 +247,7 @@ static _Noreturn void run_program(const struct wire_start *m, const struct accou
 _Noreturn void spawn_child(const struct wire_start *m, const struct spawn_fds *fds)
 {
 	static struct account account;
+	const char *path, *name, *carrier;
 	uint32_t pos = 0;
 
 	report_fd = fds->report;
@@ -260,14 +261,13 @@ _Noreturn void spawn_child(const struct wire_start *m, const struct spawn_fds *f
 	}
 	if (chdir("/") < 0)
 		fail(WIRE_STAGE_CHDIR, errno, "/");
+	path = wire_list_next(&m->argv, &pos);
+	name = path ? wire_list_next(&m->argv, &pos) : NULL;
+	carrier = name ? wire_list_next(&m->argv, &pos) : NULL;
 	spawn_close_from(3); /* the report's end too: its end of file says that all is well */
 	if (m->kind == WIRE_KIND_FILES_OUT) {
-		const char *path = wire_list_next(&m->argv, &pos);
-
-		_exit(transfer_out(path ? path : ""));
+		_exit(transfer_out(path ? path : "", carrier ? carrier : ""));
 	} else {
-		const char *path = wire_list_next(&m->argv, &pos), *name = wire_list_next(&m->argv, &pos);
-
-		_exit(transfer_in(path ? path : "", name ? name : ""));
+		_exit(transfer_in(path ? path : "", name ? name : "", carrier ? carrier : ""));
 	}
 }

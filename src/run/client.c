@@ -174,6 +174,7 @@ static void on_output(struct client *c, const struct wire_data *m)
 		if (m->stream == WIRE_STDERR && c->stream->said)
 			c->stream->said(c->stream->ctx, m->data.p, m->data.len);
 		channel_send(c->ch, SESSION, credit, .stream = m->stream, .bytes = m->data.len);
+		pump(c); /* it may have waited for this */
 	} else if (c->local) {
 		local_output(c->local, stream, m->data.p, m->data.len);
 	}
@@ -555,6 +556,8 @@ static void pump(struct client *c)
 	while (c->stream && c->stream->input && !c->input_ended && c->has_started && c->room) {
 		ssize_t n = c->stream->input(c->stream->ctx, buf, c->room < sizeof(buf) ? c->room : sizeof(buf), &c->err);
 
+		if (n == CLIENT_INPUT_LATER)
+			return;
 		if (n < 0) {
 			stop(c, CLIENT_NOT_STARTED);
 			return;

@@ -65,12 +65,17 @@ int client_gdb(struct client *c, char **ret_socket, struct error *err);
  * A session whose streams are the caller's functions, for `quiz cp`: archives
  * (wire/files.h) made and unpacked in this process.
  */
+#define CLIENT_INPUT_LATER (-2)
+
 struct client_stream {
 	/* What the session says on stdout. -1 with err set ends it. NULL: thrown away. */
 	int (*output)(void *ctx, const void *mem, size_t n, struct error *err);
 	/* What it says on stderr. NULL: thrown away. */
 	void (*said)(void *ctx, const void *mem, size_t n);
-	/* Fills buf with input: bytes, 0 at the end, -1 with err set. NULL: no input. */
+	/*
+	 * Fills buf with input: bytes, 0 at the end, -1 with err set, CLIENT_INPUT_LATER when
+	 * there is none until more output has come. NULL: no input.
+	 */
 	ssize_t (*input)(void *ctx, void *buf, size_t cap, struct error *err);
 	void *ctx;
 };

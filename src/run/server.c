@@ -288,6 +288,7 @@ static char *status_json(struct server *sv)
 	json_object_set_new(o, "pid", json_integer(getpid()));
 	json_object_set_new(o, "vmm_pid", json_integer(s->guest ? vmm_pid(guest_vmm(s->guest)) : 0));
 	json_object_set_new(o, "sessions", json_integer((json_int_t)sessions_count(s->sessions)));
+	json_object_set_new(o, "artifacts", p->has_shared ? json_string(s->opt.record->artifacts) : json_null());
 	json_object_set_new(o, "networks", networks_json(s));
 	json_object_set_new(o, "tty", json_boolean(p->program.tty));
 	json_object_set_new(o, "crash", analyser_crash(s->analyser) ? json_string(analyser_crash(s->analyser)->title) : json_null());

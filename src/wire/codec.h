@@ -27,7 +27,7 @@ static _unused_ void put_raw(struct writer *w, const void *mem, size_t n)
 		w->p = NULL;
 		return;
 	}
-	if (n)
+	if (n && mem != w->p) /* what is in place already need not be copied */
 		memcpy(w->p, mem, n);
 	w->p += n;
 }

@@ -24,6 +24,7 @@
 #define FILES_PATH_MAX 4096 /* bytes with the NUL, paths and link targets */
 #define FILES_DATA_MAX WIRE_DATA_MAX
 #define FILES_RECORD_MAX WIRE_FRAME_MAX
+#define FILES_DATA_HEADER (WIRE_HEADER_SIZE + 8 + 4) /* bytes of a DATA record before its bytes */
 
 /* What an entry is. */
 enum files_kind {

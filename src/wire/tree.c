@@ -44,7 +44,6 @@ struct tree_reader {
 	struct link *links; /* of files with several names */
 	size_t n_links;
 	uint64_t n_entries, n_notes;
-	uint8_t chunk[FILES_DATA_MAX];
 };
 
 int tree_reader_new(const char *path, struct tree_reader **ret, struct error *err)
@@ -193,20 +192,22 @@ static size_t put_name(struct tree_reader *r, const char *name, void *buf, size_
 /* Next piece of the current file; 0: the file is through. */
 static size_t put_data(struct tree_reader *r, void *buf, size_t cap)
 {
-	uint64_t most = sizeof(r->chunk);
+	/* Read to where the record has it: nothing is copied twice. */
+	uint8_t *data = (uint8_t *)buf + FILES_DATA_HEADER;
+	uint64_t most = FILES_DATA_MAX;
 	size_t size;
 	ssize_t n;
 
 	if (r->pos >= r->data_end && r->pos < r->size) {
-		off_t data = lseek(r->file_fd, (off_t)r->pos, SEEK_DATA), hole;
+		off_t start = lseek(r->file_fd, (off_t)r->pos, SEEK_DATA), hole;
 
-		if (data < 0 && errno == ENXIO) { /* a hole to the end */
+		if (start < 0 && errno == ENXIO) { /* a hole to the end */
 			r->pos = r->size;
-		} else if (data < 0) { /* a file system that knows nothing of holes */
+		} else if (start < 0) { /* a file system that knows nothing of holes */
 			r->data_end = r->size;
 		} else {
-			r->pos = (uint64_t)data;
-			hole = lseek(r->file_fd, data, SEEK_HOLE);
+			r->pos = (uint64_t)start;
+			hole = lseek(r->file_fd, start, SEEK_HOLE);
 			r->data_end = hole < 0 ? r->size : (uint64_t)hole;
 		}
 	}
@@ -216,13 +217,13 @@ static size_t put_data(struct tree_reader *r, void *buf, size_t cap)
 		most = r->data_end - r->pos;
 	if (most > r->size - r->pos)
 		most = r->size - r->pos;
-	n = pread(r->file_fd, r->chunk, (size_t)most, (off_t)r->pos);
+	n = pread(r->file_fd, data, (size_t)most, (off_t)r->pos);
 	if (n <= 0) {
 		r->pos = r->size;
 		return put_note(r, buf, cap, n < 0 ? errno : EAGAIN, n < 0 ? NULL : "became shorter while it was read");
 	}
 	size = files_put_data(buf, cap,
-			      &(struct files_data){ .offset = r->pos, .data = { .p = r->chunk, .len = (uint32_t)n } });
+			      &(struct files_data){ .offset = r->pos, .data = { .p = data, .len = (uint32_t)n } });
 	r->pos += (uint64_t)n;
 	return size;
 }

@@ -419,30 +419,56 @@ static int on_record(struct tree_writer *w, const struct wire_frame *f, struct e
 	return 0;
 }
 
+/* The whole records at the start of mem. Their bytes, or -1. */
+static ssize_t take_records(struct tree_writer *w, const uint8_t *mem, size_t n, struct error *err)
+{
+	size_t at = 0, size;
+	struct wire_frame f;
+	enum wire_status st;
+
+	while ((st = files_record_get(mem + at, n - at, &f, &size)) == WIRE_OK) {
+		if (on_record(w, &f, err) < 0)
+			return -1;
+		at += size;
+	}
+	return st == WIRE_BAD ? bad(err, "bytes that are no record") : (ssize_t)at;
+}
+
+/* How many bytes the record that was cut in two wants, as far as it is known. */
+static size_t missing(const struct tree_writer *w)
+{
+	const uint8_t *p = w->buf;
+
+	if (w->have < WIRE_HEADER_SIZE)
+		return WIRE_HEADER_SIZE - w->have;
+	/* files_record_get() has seen the length and found it good. */
+	return WIRE_HEADER_SIZE + ((size_t)p[0] | (size_t)p[1] << 8 | (size_t)p[2] << 16 | (size_t)p[3] << 24) - w->have;
+}
+
 int tree_writer_write(struct tree_writer *w, const void *mem, size_t n, struct error *err)
 {
 	const uint8_t *p = mem;
+	ssize_t taken;
 
 	while (n > 0) {
-		size_t chunk = sizeof(w->buf) - w->have, at = 0, size;
-		struct wire_frame f;
-		enum wire_status st;
+		if (!w->have) { /* straight from the caller's buffer; only what is cut off at its end is kept */
+			taken = take_records(w, p, n, err);
+			if (taken < 0)
+				return -1;
+			p += taken;
+			n -= (size_t)taken;
+		}
+		size_t chunk = missing(w) < n ? missing(w) : n;
 
-		if (chunk > n)
-			chunk = n;
 		memcpy(w->buf + w->have, p, chunk);
 		w->have += chunk;
 		p += chunk;
 		n -= chunk;
-		while ((st = files_record_get(w->buf + at, w->have - at, &f, &size)) == WIRE_OK) {
-			if (on_record(w, &f, err) < 0)
-				return -1;
-			at += size;
-		}
-		if (st == WIRE_BAD)
-			return bad(err, "bytes that are no record");
-		memmove(w->buf, w->buf + at, w->have - at);
-		w->have -= at;
+		taken = take_records(w, w->buf, w->have, err);
+		if (taken < 0)
+			return -1;
+		memmove(w->buf, w->buf + taken, w->have - (size_t)taken);
+		w->have -= (size_t)taken;
 	}
 	return 0;
 }

@@ -65,8 +65,8 @@ enum wire_start_flags {
 /* What START starts. */
 enum wire_start_kind {
 	WIRE_KIND_PROGRAM = 0,	 /* fork, exec argv */
-	WIRE_KIND_FILES_OUT = 1, /* argv[0] = path: its tree is sent on stdout as an archive (wire/files.h) */
-	WIRE_KIND_FILES_IN = 2,	 /* argv[0] = path: an archive arrives on stdin */
+	WIRE_KIND_FILES_OUT = 1, /* argv[0] = path: its tree is sent on stdout as an archive (wire/files.h); argv[2]: wire/carrier.h */
+	WIRE_KIND_FILES_IN = 2,	 /* argv[0] = path, [1] = name: an archive arrives on stdin; argv[2]: wire/carrier.h */
 	WIRE_KIND_KMSG = 3,	 /* reserved */
 };
 

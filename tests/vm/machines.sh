@@ -144,6 +144,13 @@ status "special files" 0 quiz cp "$a:/tmp/odd" odd
 is "do not come out of a machine" "$(find odd ! -type d -printf '%f %y %m\n' | sort)" "root l 777
 true f 755"
 like "which is said" "$err_out" "*fifo*"
+record=$(field "$a" record)
+is "what carries the bytes is gone from /shared" "$(ls -A "$record/artifacts")" ""
+quiz exec "$a" umount /shared
+status "without /shared it goes over the channel" 0 quiz cp tree/blob "$a:/tmp/slow"
+status "and back" 0 quiz cp "$a:/tmp/slow" slow
+holds "bit-exact" cmp tree/blob slow
+is "and leaves nothing in the record" "$(ls -A "$record/artifacts")" ""
 mkdir outside trap
 ln -s "$scratch/outside" trap/odd
 quiz cp "$a:/tmp/odd" trap >/dev/null 2>&1
