@@ -32,7 +32,7 @@ static int make_first(const struct context *ctx, int *ret_status, struct error *
 	}
 	if (!arch)
 		return error_set(err, ERROR_USAGE, "unknown architecture '%s'", rs->arch);
-	if (kernel_find(&ctx->paths, arch->name, rs->kernel, NULL, &kernel, err) < 0)
+	if (kernel_find(&ctx->paths, arch->name, rs->kernel, rs->config_kernel, &kernel, err) < 0)
 		return -1;
 	r = openzfs_make(&ctx->paths, ctx->workspace.root, &kernel, rs->make_target ? rs->make_target : "", err);
 	kernel_clear(&kernel);

@@ -76,7 +76,7 @@ static int find_arch(struct run_facts *f, struct error *err)
 
 static int find_kernel(struct run_facts *f, struct error *err)
 {
-	if (kernel_find(f->paths, f->arch->name, f->spec->kernel, NULL, &f->kernel, err) < 0)
+	if (kernel_find(f->paths, f->arch->name, f->spec->kernel, f->spec->config_kernel, &f->kernel, err) < 0)
 		return -1;
 	return keep_lock(f, kernel_lock_shared(&f->kernel, err));
 }
@@ -85,7 +85,11 @@ static int find_root(struct run_facts *f, struct error *err)
 {
 	_cleanup_strv_ struct strv packages = STRV_INIT;
 
-	if (str_eq(f->spec->root, "host")) {
+	const char *config_root = f->spec->config_root;
+
+	if (str_eq(config_root, "host") && f->arch != arch_native())
+		config_root = NULL;
+	if (str_eq(f->spec->root ? f->spec->root : config_root, "host")) {
 		f->is_host_root = true;
 		if (f->arch != arch_native())
 			return error_set(err, ERROR_UNSUPPORTED, "the host's root is not of architecture '%s'",
@@ -94,7 +98,7 @@ static int find_root(struct run_facts *f, struct error *err)
 	}
 	for (size_t i = 0; i < f->profiles.n_packages; i++)
 		strv_add(&packages, f->profiles.packages[i].name);
-	if (root_find(f->paths, f->arch->name, f->spec->root, NULL, packages.n ? &packages : NULL, &f->root, err) < 0)
+	if (root_find(f->paths, f->arch->name, f->spec->root, config_root, packages.n ? &packages : NULL, &f->root, err) < 0)
 		return -1;
 	return keep_lock(f, root_lock_shared(&f->root, err));
 }

@@ -284,5 +284,10 @@ int options_parse(int argc, char *const *argv, struct runspec *rs, struct error 
 	size_t n;
 	const struct option_row *rows = run_options(&n);
 
+	/* What the config names is a default: it is for one architecture, and -a may ask for another. */
+	if (rs->kernel)
+		rs->config_kernel = take_ptr(rs->kernel);
+	if (rs->root)
+		rs->config_root = take_ptr(rs->root);
 	return options_parse_table(rows, n, "run", OPTIONS_STOP, argc, argv, rs, &rs->argv, &rs->argv_is_exact, err);
 }

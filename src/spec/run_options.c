@@ -326,6 +326,8 @@ void runspec_clear(struct runspec *rs)
 	free(rs->script);
 	free(rs->kernel);
 	free(rs->root);
+	free(rs->config_kernel);
+	free(rs->config_root);
 	free(rs->arch);
 	free(rs->append);
 	free(rs->qemu);

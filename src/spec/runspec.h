@@ -63,6 +63,7 @@ struct runspec {
 	bool shell_after;	 /* -S */
 
 	char *kernel, *root, *arch; /* names; NULL: the default */
+	char *config_kernel, *config_root; /* what the config named, once options were parsed: for its own architecture only */
 	struct profile_request *profiles;
 	size_t n_profiles;
 	uint64_t memory_bytes;
