@@ -217,6 +217,21 @@ static uint64_t parse_hex(const char *p, const char *end)
 	return v;
 }
 
+/* " 0123abcd...]": CONFIG_STACKTRACE_BUILD_ID. */
+static void find_build_id(struct log_symbol *sym, const char *at, const char *end)
+{
+	const char *p = at + 1;
+
+	if (*at != ' ')
+		return;
+	while (p < end && isxdigit((unsigned char)*p))
+		p++;
+	if (p == end || *p != ']' || (size_t)(p - at - 1) > 2 * BUILD_ID_BYTES_MAX)
+		return;
+	sym->build_id = at + 1;
+	sym->build_id_len = (size_t)(p - at - 1);
+}
+
 bool log_symbol_find(const char *text, size_t n, struct log_symbol *ret)
 {
 	const char *end = text + n, *p = text;
@@ -250,6 +265,8 @@ bool log_symbol_find(const char *text, size_t n, struct log_symbol *ret)
 		strip_suffixes(ret->name);
 		ret->is_unreliable = begin - text >= 2 && begin[-1] == ' ' && begin[-2] == '?';
 		ret->module[0] = '\0';
+		ret->build_id = NULL;
+		ret->build_id_len = 0;
 		if (end - q > 3 && q[0] == ' ' && q[1] == '[' && isalpha((unsigned char)q[2])) {
 			const char *m = q + 2;
 
@@ -259,6 +276,7 @@ bool log_symbol_find(const char *text, size_t n, struct log_symbol *ret)
 			if (m + len < end && (m[len] == ']' || m[len] == ' ') && len < sizeof(ret->module)) {
 				memcpy(ret->module, m, len);
 				ret->module[len] = '\0';
+				find_build_id(ret, m + len, end);
 				p = memchr(m + len, ']', (size_t)(end - m - (ptrdiff_t)len));
 				ret->end = p ? p + 1 : end;
 			}

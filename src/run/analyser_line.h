@@ -26,12 +26,16 @@ struct log_line {
 void log_line_parse(const char *line, size_t n, bool is_first, struct log_line *ret);
 
 /* A symbol as in "zfs_ioctl+0x12/0x340 [zfs]". */
+#define BUILD_ID_BYTES_MAX 32
+
 struct log_symbol {
 	char name[FINDING_FUNCTION_MAX]; /* without compiler suffixes (.isra.0, .cold, ...) */
 	char module[FINDING_MODULE_MAX]; /* or "" */
 	bool is_unreliable;		 /* "? " in front: found on the stack, perhaps not a caller */
 	const char *raw, *end;		 /* "zfs_ioctl.isra.0+0x12/0x340 [zfs]" in the text */
 	size_t raw_len;			 /* of the name with its suffixes */
+	const char *build_id;		 /* of the module, hex digits in the text; or NULL */
+	size_t build_id_len;
 	uint64_t offset, size;
 };
 

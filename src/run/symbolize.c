@@ -23,7 +23,7 @@ void symbolize_clear(struct symbolize *z)
 	memset(z, 0, sizeof(*z));
 }
 
-static struct symbolize_count *count_of(struct symbolize *z, const char *module)
+static struct symbolize_count *count_of(struct symbolize *z, const char *module, const char *build_id)
 {
 	struct symbolize_count *c;
 
@@ -33,7 +33,7 @@ static struct symbolize_count *count_of(struct symbolize *z, const char *module)
 	c = VEC_PUSH(z->counts, z->n_counts);
 	c->module = mem_strdup(module);
 	if (z->find)
-		z->find(z->ctx, z->symbols, module);
+		z->find(z->ctx, z->symbols, module, build_id);
 	return c;
 }
 
@@ -75,6 +75,8 @@ static void symbolize_line(struct symbolize *z, const char *line, size_t n, stru
 	struct log_symbol sym;
 	struct log_line l;
 	char name[256];
+	char id[2 * BUILD_ID_BYTES_MAX + 1];
+	const char *build_id = NULL;
 	bool is_pc;
 
 	str_add_safe(out, line, n && line[n - 1] == '\r' ? n - 1 : n, false);
@@ -92,8 +94,13 @@ static void symbolize_line(struct symbolize *z, const char *line, size_t n, stru
 		is_pc = true;
 	}
 
-	count = count_of(z, sym.module);
-	switch (symbols_resolve(z->symbols, sym.module, name, sym.offset, sym.size, !is_pc, &frames)) {
+	if (sym.build_id) {
+		memcpy(id, sym.build_id, sym.build_id_len);
+		id[sym.build_id_len] = '\0';
+		build_id = id;
+	}
+	count = count_of(z, sym.module, build_id);
+	switch (symbols_resolve(z->symbols, sym.module, name, sym.offset, sym.size, !is_pc, build_id, &frames)) {
 	case SYMBOLS_FOUND:
 		count->n_found++;
 		add_frames(z, &frames, out);

@@ -13,8 +13,11 @@
 
 #include "run/symbols.h"
 
-/* Called once for each module of the log ("": the kernel) before it is asked for: symbols_add() what there is. */
-typedef void symbolize_find_fn(void *ctx, struct symbols *s, const char *module);
+/*
+ * Called once for each module of the log ("": the kernel) before it is asked for: symbols_add() what there is.
+ * build_id: hex digits, as the log has them; or NULL.
+ */
+typedef void symbolize_find_fn(void *ctx, struct symbols *s, const char *module, const char *build_id);
 
 /* What became of the symbols of one module. */
 struct symbolize_count {

@@ -21,6 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "run/analyser_line.h"
 #include "sys/fs.h"
 
 #define SOURCE_MAX (8 * 1024 * 1024)
@@ -36,6 +37,7 @@ struct symbol_file {
 	Dwfl *dwfl;
 	Dwfl_Module *mod;
 	bool has_debug;
+	char build_id[2 * BUILD_ID_BYTES_MAX + 1]; /* "": it has none */
 	struct symbol *symbols; /* owned, sorted by name */
 	size_t n_symbols;
 };
@@ -151,6 +153,20 @@ static void read_symbols(struct symbol_file *f)
 	qsort(f->symbols, f->n_symbols, sizeof(*f->symbols), compare_symbols);
 }
 
+static void read_build_id(struct symbol_file *f)
+{
+	const unsigned char *bits;
+	GElf_Addr at;
+	Dwarf_Addr bias;
+	int n;
+
+	if (!dwfl_module_getelf(f->mod, &bias))
+		return;
+	n = dwfl_module_build_id(f->mod, &bits, &at);
+	for (int i = 0; i < n && n <= BUILD_ID_BYTES_MAX; i++)
+		snprintf(f->build_id + 2 * i, 3, "%02x", bits[i]);
+}
+
 static void open_file(struct symbol_file *f)
 {
 	Dwarf_Addr bias;
@@ -164,6 +180,7 @@ static void open_file(struct symbol_file *f)
 	dwfl_report_end(f->dwfl, NULL, NULL);
 	if (!f->mod)
 		return;
+	read_build_id(f);
 	f->has_debug = dwfl_module_getdwarf(f->mod, &bias) != NULL;
 	if (f->has_debug)
 		read_symbols(f);
@@ -386,7 +403,7 @@ static void resolve_at(struct symbols *s, struct symbol_file *f, const char *nam
 }
 
 enum symbols_result symbols_resolve(struct symbols *s, const char *module, const char *name, uint64_t offset,
-				    uint64_t size, bool is_return, struct symbol_frames *ret)
+				    uint64_t size, bool is_return, const char *build_id, struct symbol_frames *ret)
 {
 	enum symbols_result result = SYMBOLS_NO_FILE;
 
@@ -399,6 +416,10 @@ enum symbols_result symbols_resolve(struct symbols *s, const char *module, const
 			continue;
 		if (!f->is_open)
 			open_file(f);
+		if (build_id && *f->build_id && !str_eq(build_id, f->build_id)) {
+			result = SYMBOLS_OTHER_BUILD;
+			continue;
+		}
 		sym = f->has_debug ? find_symbol(f, name, size) : NULL;
 		if (sym)
 			resolve_at(s, f, name, sym->address + offset - (is_return ? 1 : 0), is_return && !offset, ret);

@@ -56,10 +56,11 @@ enum symbols_result {
 
 /*
  * name: with compiler suffixes, as in the log. is_return: the address is where
- * a call returns to, so the call is one byte before it.
+ * a call returns to, so the call is one byte before it. build_id: hex digits
+ * as in the log, or NULL; a file with another one is another build.
  */
 enum symbols_result symbols_resolve(struct symbols *s, const char *module, const char *name, uint64_t offset,
-				    uint64_t size, bool is_return, struct symbol_frames *ret);
+				    uint64_t size, bool is_return, const char *build_id, struct symbol_frames *ret);
 
 /* The file that is used for a module, or NULL. Borrowed. */
 const char *symbols_file(const struct symbols *s, const char *module);

@@ -34,6 +34,32 @@ status "no such log" 125 quiz verdict "$scratch/nowhere"
 like "says which" "$err_out" "quiz: cannot open log '$scratch/nowhere': *"
 status "a bad list of known issues" 125 sh -c 'echo "*" >"$1/bad"; quiz verdict --known-issues "$1/bad" /dev/null' sh "$scratch"
 
+# Logs as they come from elsewhere: each of these is the same two logs in another dress, and says the same of both.
+stamp='s/^\(<[0-9]*>\)*\[ *[0-9.]*\] //'
+dress() { # NAME SED-EXPRESSION
+	for log in null none hang; do
+		sed "$2" "$x86/$log.log" >"$scratch/$log.dressed"
+	done
+	status "$1: a crash" 122 quiz verdict "$scratch/null.dressed"
+	like "$1: in which function" "$out" "*: oops: NULL pointer dereference in crashme_null \[crashme\]*"
+	status "$1: a hang" 121 quiz verdict "$scratch/hang.dressed"
+	status "$1: a clean log" 0 quiz verdict "$scratch/none.dressed"
+}
+cr=$(printf '\r')
+dress "without time stamps" "$stamp"
+dress "with carriage returns" "s/\$/$cr/"
+dress "of syslog" 's/^/Nov 21 18:20:01 host kernel: /'
+dress "of syslog, without time stamps" "$stamp;s/^/Nov 21 18:20:01 host kernel: /"
+dress "of journalctl" "$stamp;s/^/2026-11-21T18:20:01+0000 host kernel: /"
+dress "of a serial console server" 's/^/[2026-11-21 18:20:01.123] /'
+dress "of a CI run" 's/^/2026-11-21T18:20:01.1234567Z /'
+dress "of QEMU under libvirt, with levels" 's/^/<6>/'
+dress "of dmesg with wall clocks" "$stamp;s/^/[Sat Nov 21 18:20:01 2026] /"
+# The last line of a log that was cut has no end.
+status "cut in the middle of a line" 122 sh -c 'head -c -700 "$1" | quiz verdict' sh "$scratch/null.dressed"
+printf 'BUG: kernel NULL pointer dereference, address: 0' >"$scratch/oneline"
+status "one line without an end" 122 quiz verdict "$scratch/oneline"
+
 status "JSON: the status is the same" 122 quiz verdict --json "$x86/null.log"
 for word in '"verdict": "crash"' '"status": 122' '"class": "oops"' '"function": "crashme_null"' '"first_line": ' '"excerpt": '; do
 	like "JSON has $word" "$out" "*$word*"

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "run/symbolize.h"
+#include "sys/fs.h"
 
 static uintptr_t seen;
 
@@ -49,7 +50,7 @@ static uint64_t size_of(struct symbols *s, const char *name, uint64_t offset)
 	struct symbol_frames frames;
 
 	for (uint64_t size = offset; size < 4096; size++) {
-		enum symbols_result r = symbols_resolve(s, "", name, offset, size, true, &frames);
+		enum symbols_result r = symbols_resolve(s, "", name, offset, size, true, NULL, &frames);
 
 		symbol_frames_clear(&frames);
 		if (r == SYMBOLS_FOUND)
@@ -71,7 +72,7 @@ static void test_return_address_and_inlining(void **state)
 	offset = seen - (uintptr_t)outer;
 	size = size_of(s, "outer", offset);
 	assert_int_not_equal(size, 0);
-	assert_int_equal(symbols_resolve(s, "", "outer", offset, size, true, &frames), SYMBOLS_FOUND);
+	assert_int_equal(symbols_resolve(s, "", "outer", offset, size, true, NULL, &frames), SYMBOLS_FOUND);
 	assert_int_equal(frames.n, 3);
 	assert_string_equal(frames.v[0].function, "inner");
 	assert_true(frames.v[0].is_inlined);
@@ -97,17 +98,54 @@ static void test_what_is_not_there(void **state)
 	struct symbol_frames frames;
 
 	(void)state;
-	assert_int_equal(symbols_resolve(s, "", "outer", 1, 2, true, &frames), SYMBOLS_NO_FILE);
+	assert_int_equal(symbols_resolve(s, "", "outer", 1, 2, true, NULL, &frames), SYMBOLS_NO_FILE);
 	symbols_add(s, "", "/proc/self/exe");
 	/* A size that can not be: the log is of another build. */
-	assert_int_equal(symbols_resolve(s, "", "outer", 1, 65536, true, &frames), SYMBOLS_OTHER_BUILD);
-	assert_int_equal(symbols_resolve(s, "", "no_such_function", 1, 2, true, &frames), SYMBOLS_OTHER_BUILD);
+	assert_int_equal(symbols_resolve(s, "", "outer", 1, 65536, true, NULL, &frames), SYMBOLS_OTHER_BUILD);
+	assert_int_equal(symbols_resolve(s, "", "no_such_function", 1, 2, true, NULL, &frames), SYMBOLS_OTHER_BUILD);
 	symbols_add(s, "zfs", "/dev/null");
-	assert_int_equal(symbols_resolve(s, "zfs", "zfs_ioctl", 1, 2, true, &frames), SYMBOLS_NO_DEBUG);
+	assert_int_equal(symbols_resolve(s, "zfs", "zfs_ioctl", 1, 2, true, NULL, &frames), SYMBOLS_NO_DEBUG);
 	symbols_free(s);
 }
 
-static void find_self(void *ctx, struct symbols *s, const char *module)
+/* The build id that the linker gave this program, as a kernel would print it. */
+static void own_build_id(char *to)
+{
+	struct str all = STR_INIT;
+	const char *at;
+
+	assert_int_equal(fs_read("/proc/self/exe", 64u << 20, &all, NULL), 0);
+	at = memmem(all.p, all.len, "\4\0\0\0\24\0\0\0\3\0\0\0GNU", 16);
+	*to = '\0';
+	for (int i = 0; at && i < 20; i++)
+		sprintf(to + 2 * i, "%02x", (unsigned char)at[16 + i]);
+	str_clear(&all);
+}
+
+static void test_build_ids(void **state)
+{
+	struct symbols *s = symbols_new();
+	struct symbol_frames frames;
+	char id[64], other[64];
+	uint64_t offset, size;
+
+	(void)state;
+	own_build_id(id);
+	if (!*id)
+		skip(); /* linked without one */
+	memcpy(other, id, sizeof(other));
+	other[5] = other[5] == 'a' ? 'b' : 'a';
+	symbols_add(s, "", "/proc/self/exe");
+	outer();
+	offset = seen - (uintptr_t)outer;
+	size = size_of(s, "outer", offset);
+	assert_int_equal(symbols_resolve(s, "", "outer", offset, size, true, id, &frames), SYMBOLS_FOUND);
+	symbol_frames_clear(&frames);
+	assert_int_equal(symbols_resolve(s, "", "outer", offset, size, true, other, &frames), SYMBOLS_OTHER_BUILD);
+	symbols_free(s);
+}
+
+static void find_self(void *ctx, struct symbols *s, const char *module, const char *build_id)
 {
 	++*(int *)ctx;
 	if (!*module)
@@ -171,6 +209,7 @@ int main(void)
 		cmocka_unit_test(test_return_address_and_inlining),
 		cmocka_unit_test(test_what_is_not_there),
 		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_build_ids),
 		cmocka_unit_test(test_release),
 	};
 

@@ -44,6 +44,19 @@ kill -STOP "$(our_qemu)"
 wait "$pid"
 is "QEMU stopped" $? 121
 
+# A host that gives it no time for a while: the kernel may complain of a stall, and the program's status is its own.
+quiz -C 'echo 2 >/proc/sys/kernel/watchdog_thresh; echo 3 >/sys/module/rcupdate/parameters/rcu_cpu_stall_timeout
+	touch /shared/ready; i=0; while [ $i -lt 300 ]; do sleep 0.1; i=$((i + 1)); [ ! -e /shared/go ] || exit 5; done; exit 6' \
+	2>"$scratch/starved" &
+pid=$!
+wait_for 60 quiz exec . test -e /shared/ready
+kill -STOP "$(our_qemu)"
+sleep 9
+kill -CONT "$(our_qemu)"
+holds "it answers again" wait_for 60 quiz exec . touch /shared/go
+wait "$pid"
+is "a host without time for it: the program's own status" $? 5
+
 status "the agent exits: init's death is a lost guest, not a crash" 120 quiz --test-agent 1 sleep 60
 status "the agent floods with garbage" 120 quiz --test-agent 3 sleep 60
 status "the agent closes its port" 120 quiz --test-agent 4 sleep 60

@@ -6,7 +6,7 @@
  *	<workspace>/.quiz/openzfs/<kernel id>, <workspace>/module	unstripped modules of an OpenZFS build
  *	<workspace>, or the current folder	other modules' and kernels' trees, a few levels deep
  *	<kernel>/debug, build, modules	the store
- *	/usr/lib/debug			the host's debug packages, by release
+ *	/usr/lib/debug			the host's debug packages, by release, and first by build id where the log has it
  */
 
 #include <errno.h>
@@ -127,9 +127,23 @@ static void find_vmlinux(const struct places *p, struct symbols *s)
 	}
 }
 
-static void find_files(void *ctx, struct symbols *s, const char *module)
+/* Where distributions put debug information that is asked for by build id. */
+static void find_by_build_id(struct symbols *s, const char *module, const char *build_id)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (!build_id || strlen(build_id) < 4)
+		return;
+	path = mem_printf("/usr/lib/debug/.build-id/%.2s/%s.debug", build_id, build_id + 2);
+	if (fs_exists(path))
+		symbols_add(s, module, path);
+}
+
+static void find_files(void *ctx, struct symbols *s, const char *module, const char *build_id)
 {
 	const struct places *p = ctx;
+
+	find_by_build_id(s, module, build_id);
 
 	if (!*module) {
 		find_vmlinux(p, s);
