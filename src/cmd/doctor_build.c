@@ -15,7 +15,7 @@ static const struct tool {
 	const char *group, *name, *package;
 	bool is_needed; /* else it only makes something better */
 } tools[] = {
-#include "packages.h"
+#include "cmd/packages.h"
 };
 
 static bool has_tool(const char *name)

@@ -34,7 +34,7 @@ struct erofs_writer {
 void erofs_init(struct erofs_writer *w, int fd);
 
 /* Appends n bytes to the content of a file whose node->size is set. More than size is an error. */
-int erofs_append(struct erofs_writer *w, struct tree_node *file, const void *mem, size_t n, struct error *err);
+int erofs_append(struct erofs_writer *w, struct tree_node *n, const void *mem, size_t len, struct error *err);
 
 /* Reads node->size bytes from the open host file. ERROR_BUSY when it has become shorter meanwhile. */
 int erofs_append_file(struct erofs_writer *w, struct tree_node *file, int source_fd, struct error *err);
