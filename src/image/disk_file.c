@@ -63,7 +63,7 @@ static uint64_t qcow2_size(const uint8_t *head)
 {
 	uint64_t version = big_endian(head + 4, 4);
 
-	if (memcmp(head, qcow2_magic, sizeof(qcow2_magic)) || version < 2 || version > 3)
+	if (memcmp(head, qcow2_magic, sizeof(qcow2_magic)) != 0 || version < 2 || version > 3)
 		return 0;
 	return big_endian(head + 24, 8);
 }
@@ -76,7 +76,7 @@ static int look_inside(struct disk_file *f, struct error *err)
 	if (n < 0)
 		return error_sys(err, errno, "read disk '%s'", f->path);
 	if (!f->is_qcow2) {
-		if (memcmp(head, qcow2_magic, sizeof(qcow2_magic)))
+		if (memcmp(head, qcow2_magic, sizeof(qcow2_magic)) != 0)
 			return 0;
 		error_set(err, ERROR_USAGE,
 			  "cannot use disk '%s': it looks like qcow2 and is not called so; a guest that writes to a "
