@@ -136,7 +136,7 @@ static void receive(struct channel *ch)
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
 			return;
 		if (n <= 0) {
-			close_with(ch, n == 0 ? "the connection was closed" : strerror(errno));
+			close_with(ch, n == 0 || errno == ECONNRESET ? CHANNEL_CLOSED : strerror(errno));
 			return;
 		}
 		ch->in_len += (size_t)n;

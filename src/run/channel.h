@@ -15,6 +15,9 @@
 #include "sys/loop.h"
 #include "wire/wire.h"
 
+/* Why a channel was closed: by its other end. */
+#define CHANNEL_CLOSED "the connection was closed"
+
 struct channel;
 
 struct channel_callbacks {

@@ -11,7 +11,7 @@
 
 #define DISKS_QUIT_MS 10000 /* from the power-off of a machine with disks to keep to its QEMU's end */
 #define CRASH_GRACE_MS 700 /* from the first line of a crash report to letting the machine go */
-#define VMM_LAST_WORDS_MS 150 /* from a closed port to the exit of the VMM's process */
+#define VMM_LAST_WORDS_MS 2000 /* from a closed port to the exit of the VMM's process, on a busy host */
 
 /* ---- the analyser, fed ---- */
 
@@ -184,7 +184,8 @@ static void on_guest_lost(void *ctx, struct guest *g, const char *why)
 	if (s->maker && g == s->guest)
 		return; /* the waiting clone: its exit says it */
 	s->channel_why = why; /* static text, or strerror()'s */
-	s->timer_channel = loop_timer(s->loop, VMM_LAST_WORDS_MS, on_channel_lost, s);
+	/* A guest can not close it: the VMM did, as it ends. What a guest sent is the guest's own doing. */
+	s->timer_channel = loop_timer(s->loop, str_eq(why, CHANNEL_CLOSED) ? VMM_LAST_WORDS_MS : 0, on_channel_lost, s);
 }
 
 /* ---- what the VMM says ---- */
