@@ -542,10 +542,10 @@ enum kvm_state vmm_kvm_state(const struct vmm_caps *caps, const struct arch *arc
 {
 	if (arch != arch_native() || !caps->has_kvm || access("/dev/kvm", F_OK) < 0)
 		return KVM_ABSENT;
+	if (is_nested_para()) /* before the rights: with them it would be as useless */
+		return KVM_NESTED_PARA;
 	if (access("/dev/kvm", R_OK | W_OK) < 0)
 		return KVM_DENIED;
-	if (is_nested_para())
-		return KVM_NESTED_PARA;
 	return memo_has(caps, cache_dir) ? KVM_MEMO : KVM_USABLE;
 }
 
