@@ -10,6 +10,9 @@
  *	floor clone -k KERNEL -i INITRD -t DIR ...  loads it, has the guest do one execve, ends
  *	floor hold  ... -n N   N clones at once, idle; prints "pss_kib" of all QEMUs, ends
  *
+ * -d SERIAL=IMAGE, -e SERIAL (an empty slot), -s TAG (an unused share): the devices of quiz's machine.
+ * -R: the guest executes /bin/true of disk "root" instead of itself.
+ *
  * -M microvm|q35|native, -m MIB, -c CPUS, -a ARCH, -C CPU, -Q qemu, -X QEMU-ARGUMENT, -v. Each
  * prints a line of JSON with its stages in milliseconds since the start.
  */
@@ -34,7 +37,7 @@ struct floor {
 	struct machine m;
 	const char *template_dir, *qemu;
 	unsigned n;
-	bool verbose;
+	bool verbose, executes_root;
 	struct vmm_caps caps;
 	struct loop *loop;
 	struct paths paths;
@@ -198,7 +201,7 @@ static void on_loaded(void *ctx, const struct error *err)
 
 static int start(struct floor *f, struct one *o)
 {
-	const struct vmm_options opt = { .debug_qmp = f->verbose };
+	const struct vmm_options opt = { .debug_qmp = f->verbose, .empty_dir = f->template_dir ? f->template_dir : "/" };
 	const struct vmm_callbacks cb = { on_event, o };
 	_cleanup_free_ char *state = f->template_dir ? fs_join(f->template_dir, "state") : NULL;
 	struct error err = ERROR_INIT;
@@ -239,6 +242,8 @@ static int run(struct floor *f)
 	struct str append = STR_INIT;
 	vmm_kernel_args(&f->m, &f->caps, &append);
 	str_addf(&append, " loglevel=%d panic=0 %s", f->verbose ? 8 : 5, f->what == COLD ? "reboot=t" : "floor=wait reboot=t");
+	if (f->executes_root)
+		str_add(&append, " floor=true");
 	f->m.append = str_take(&append);
 	f->m.ram_mode = f->what == COLD ? RAM_ANONYMOUS : f->what == MAKE ? RAM_SHARED : RAM_PRIVATE;
 	f->m.ram_path = f->what == COLD ? NULL : fs_join(f->template_dir, f->what == MAKE ? "ram.new" : "ram");
@@ -288,10 +293,34 @@ static int write_cpio(const char *init)
 	return fflush(stdout) ? 1 : 0;
 }
 
+static void add_disk(struct floor *f, const char *arg, bool is_empty)
+{
+	struct disk *d = VEC_PUSH(f->m.disks, f->m.n_disks);
+	size_t n = strcspn(arg, "=");
+	struct stat st;
+
+	d->serial = mem_strndup(arg, n);
+	d->is_readonly = true;
+	d->backing = is_empty ? DISK_EMPTY : DISK_FILE;
+	d->capacity_bytes = 8ull << 30;
+	if (!is_empty && arg[n]) {
+		d->path = mem_strdup(arg + n + 1);
+		d->capacity_bytes = stat(d->path, &st) == 0 ? (uint64_t)st.st_size : 0;
+	}
+}
+
+static void add_share(struct floor *f, const char *tag)
+{
+	struct share *s = VEC_PUSH(f->m.shares, f->m.n_shares);
+
+	s->tag = mem_strdup(tag);
+	s->is_readonly = true;
+}
+
 static int usage(void)
 {
 	fprintf(stderr, "usage: floor cpio INIT | cold|make|clone|hold -k KERNEL -i INITRD [-t DIR] [-M TYPE] [-m MIB] [-c CPUS] "
-			"[-a ARCH] [-C CPU] [-Q QEMU] [-n N] [-X ARG] [-A] [-v]\n");
+			"[-a ARCH] [-C CPU] [-Q QEMU] [-n N] [-X ARG] [-d SERIAL=IMAGE] [-e SERIAL] [-s TAG] [-R] [-A] [-v]\n");
 	return 2;
 }
 
@@ -312,7 +341,7 @@ int main(int argc, char **argv)
 	f.m = (struct machine){ .arch = arch_native(), .type = MACHINE_MICROVM, .accel = ACCEL_TCG, .has_acpi = true,
 				.n_cpus = 1, .memory_bytes = 512u << 20 };
 	optind = 2;
-	while ((c = getopt(argc, argv, "k:i:t:M:m:c:a:C:Q:n:X:Av")) != -1) {
+	while ((c = getopt(argc, argv, "k:i:t:M:m:c:a:C:Q:n:X:d:e:s:RAv")) != -1) {
 		switch (c) {
 		case 'k': f.m.kernel_path = mem_strdup(optarg); break;
 		case 'i': f.m.initrd_path = mem_strdup(optarg); break;
@@ -325,6 +354,10 @@ int main(int argc, char **argv)
 		case 'Q': f.qemu = optarg; break;
 		case 'n': f.n = (unsigned)strtoul(optarg, NULL, 10); break;
 		case 'X': strv_add(&f.m.extra_args, optarg); break;
+		case 'd': add_disk(&f, optarg, false); break;
+		case 'e': add_disk(&f, optarg, true); break;
+		case 's': add_share(&f, optarg); break;
+		case 'R': f.executes_root = true; break;
 		case 'A': f.m.has_acpi = false; break;
 		case 'v': f.verbose = true; break;
 		default: return usage();

@@ -4,7 +4,9 @@
  * can do. Alone it ends the machine at once. With "floor=wait" on the kernel
  * command line it loads the modules that the kernel's initrd brings, opens
  * the agent port, says READY, and on the first byte does what a clone's job
- * is at the least: one fork, one execve (of itself), one wait, one answer.
+ * is at the least: one fork, one execve, one wait, one answer. What is executed
+ * is itself, or, with "floor=true", `true` of the root image on disk "root",
+ * which it has executed once before READY, so that its pages are there.
  */
 
 #include <fcntl.h>
@@ -39,16 +41,22 @@ static void load_modules(void)
 static int open_port(void)
 {
 	for (int i = 0; i < 5000; i++) {
-		int fd = open("/dev/vport0p1", O_RDWR | O_CLOEXEC);
+		char path[] = "/dev/vport00p1"; /* the device's number among the virtio devices */
 
-		if (fd >= 0)
-			return fd;
+		for (int n = 0; n < 32; n++) {
+			int fd;
+
+			snprintf(path, sizeof(path), "/dev/vport%dp1", n);
+			fd = open(path, O_RDWR | O_CLOEXEC);
+			if (fd >= 0)
+				return fd;
+		}
 		usleep(1000);
 	}
 	return -1;
 }
 
-static int is_waiting(void)
+static int has_word(const char *word)
 {
 	char line[4096] = "";
 	int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
@@ -56,7 +64,49 @@ static int is_waiting(void)
 
 	if (fd >= 0)
 		close(fd);
-	return n > 0 && strstr(line, "floor=wait");
+	return n > 0 && strstr(line, word);
+}
+
+static int executes_root;
+
+/* One fork, one execve, one wait. */
+static int execute(void)
+{
+	int status = 1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (!executes_root)
+			execl("/init", "true", (char *)NULL);
+		else if (chroot("/root") == 0 && chdir("/") == 0)
+			execl("/bin/true", "true", (char *)NULL);
+		_exit(127);
+	}
+	waitpid(pid, &status, 0);
+	return status;
+}
+
+/* The disk whose serial is "root". */
+static int mount_root(void)
+{
+	mkdir("/root", 0755);
+	mkdir("/sys", 0755);
+	mount("sysfs", "/sys", "sysfs", 0, "");
+	for (char c = 'a'; c <= 'z'; c++) {
+		char path[] = "/sys/block/vdX/serial", dev[] = "/dev/vdX", serial[32] = "";
+		FILE *f;
+
+		path[13] = dev[7] = c;
+		f = fopen(path, "re");
+		if (!f)
+			continue;
+		if (!fgets(serial, sizeof(serial), f))
+			serial[0] = '\0';
+		fclose(f);
+		if (!strncmp(serial, "root", 4))
+			return mount(dev, "/root", "erofs", MS_RDONLY, "");
+	}
+	return -1;
 }
 
 static void serve(void)
@@ -64,16 +114,16 @@ static void serve(void)
 	int port = open_port(), status;
 	char c;
 
+	executes_root = has_word("floor=true");
+	if (executes_root) {
+		if (mount_root() < 0 || execute() != 0)
+			return;
+	}
 	if (port < 0 || write(port, "R", 1) != 1)
 		return;
 	while (read(port, &c, 1) != 1) /* 0: no host end at the moment */
 		usleep(200);
-	pid_t pid = fork();
-	if (pid == 0) {
-		execl("/init", "true", (char *)NULL);
-		_exit(127);
-	}
-	waitpid(pid, &status, 0);
+	status = execute();
 	c = WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 'D' : 'E';
 	if (write(port, &c, 1) == 1)
 		pause();
@@ -86,7 +136,7 @@ int main(void)
 	mkdir("/proc", 0755);
 	mkdir("/dev", 0755);
 	mount("proc", "/proc", "proc", 0, "");
-	if (is_waiting()) {
+	if (has_word("floor=wait")) {
 		mount("devtmpfs", "/dev", "devtmpfs", 0, "");
 		load_modules();
 		serve();

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -288,6 +289,7 @@ static void prepare_in_background(const struct supervisor_options *run, struct r
 	struct outcome o = { 0 };
 	struct error err = ERROR_INIT;
 	_cleanup_free_ char *dir = NULL;
+	const struct sched_param ordinary = { 0 };
 	pid_t pid;
 
 	fflush(NULL);
@@ -297,6 +299,7 @@ static void prepare_in_background(const struct supervisor_options *run, struct r
 	proc_detach();
 	close(run->record->lock_fd); /* the run itself is over */
 	leave_networks(f, plan);
+	sched_setscheduler(0, SCHED_OTHER, &ordinary); /* whatever the run's own was */
 	if (nice(10) < 0) {
 		/* As urgent as before, then. */
 	}
