@@ -123,7 +123,7 @@ void debugger_attach(struct supervisor *s, vmm_done_fn *done, void *ctx)
 {
 	struct error err = ERROR_INIT;
 
-	if (!s->guest || s->state >= SUP_DYING || s->maker) {
+	if (!s->guest || s->state >= SUP_DYING || maker_is_making(s)) {
 		error_set(&err, ERROR_BUSY, "machine %s is not ready for a debugger", s->opt.record->id);
 		done(ctx, &err);
 		return;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * A template on the way of a cold run. The maker boots with its memory in a
- * shared file; when the base steps are done it becomes still, is paused and
- * saved, and never goes on: its memory is the template. The run continues in
- * the first clone, whose VMM was started while the maker was still booting
- * and waits for the state.
+ * A template on the way of a cold run. The machine boots with its memory in a
+ * file without a name; when the base steps are done it becomes still, is
+ * paused, its device state saved and its memory copied beside it: that is the
+ * template. Then it goes on as the machine of this run. The copy is of the
+ * pages that the guest has touched, some 70 MB, and costs a third of what a
+ * clone costs that would have to translate all the code once more that this
+ * machine has just run (docs/decisions/004-clones.md). And a file system that
+ * is full fails a write here, instead of killing a VMM whose memory is on it.
  *
- * Whatever fails here must not fail the run: as long as the maker lives, it
- * is resumed and used as an ordinary cold machine, and the template is
- * dropped.
+ * Whatever fails here must not fail the run: there is no template then.
  */
 
 #include <errno.h>
@@ -74,20 +75,23 @@ static void on_maker_resumed(void *ctx, const struct error *err)
 }
 
 /*
- * The maker becomes the machine of this run after all. A VMM that is freed
+ * The machine goes on, with a template made or without. A VMM that is freed
  * fails what it was asked, so every callback here looks at the state first: a
  * run that has ended meanwhile goes nowhere.
  */
-static void use_maker(struct supervisor *s, const char *why, const struct error *err)
+static void go_on(struct supervisor *s)
 {
-	note(s, why, err);
-	guest_free(s->guest);
-	s->guest = s->maker;
-	s->maker = NULL;
-	template_discard(s->template);
+	template_free(s->template);
 	s->template = NULL;
+	close_fd(&s->ram_fd);
 	s->state = SUP_LOAD;
 	vmm_resume(guest_vmm(s->guest), on_maker_resumed, s);
+}
+
+static void go_on_without(struct supervisor *s, const struct error *err)
+{
+	note(s, "no template was made", err);
+	go_on(s);
 }
 
 static void on_loaded(void *ctx, const struct error *err)
@@ -154,18 +158,6 @@ char *maker_describe(const struct run_plan *p, bool is_prepared, const char *fai
 	return text ? text : mem_strdup("{}");
 }
 
-/* From a timer: on_saved() is a callback of the maker, which is freed here. */
-static void leave_maker(void *ctx)
-{
-	struct supervisor *s = ctx;
-
-	if (s->state != SUP_SAVE)
-		return;
-	guest_free(s->maker); /* kills it: what it was is in the files now */
-	s->maker = NULL;
-	maker_load_clone(s);
-}
-
 static void on_saved(void *ctx, const struct error *err)
 {
 	struct supervisor *s = ctx;
@@ -175,20 +167,21 @@ static void on_saved(void *ctx, const struct error *err)
 
 	if (s->state != SUP_SAVE)
 		return;
-	if (err || s->clone_is_lost) {
-		use_maker(s, err ? "no template was made" : "the clone's QEMU is gone, no template was made", err);
+	if (err) {
+		go_on_without(s, err);
 		return;
 	}
 	info = maker_describe(s->opt.plan, false, NULL);
 	/* What the machine said while booting belongs to every clone's log. */
 	console_flush(s->console);
-	if (fs_copy_file(log, s->template->console_path, 0600, &why) < 0 ||
+	if (fs_copy_fd(s->ram_fd, "the machine's memory", s->template->ram_path, 0600, &why) < 0 ||
+	    fs_copy_file(log, s->template->console_path, 0600, &why) < 0 ||
 	    template_publish(s->template, s->opt.plan->template_text, info, &why) < 0) {
-		use_maker(s, "no template was made", &why);
+		go_on_without(s, &why);
 		return;
 	}
 	s->out->made_template = true;
-	loop_timer(s->loop, 0, leave_maker, s);
+	go_on(s);
 }
 
 static void on_paused(void *ctx, const struct error *err)
@@ -199,7 +192,7 @@ static void on_paused(void *ctx, const struct error *err)
 	if (s->state != SUP_SAVE)
 		return;
 	if (err) {
-		use_maker(s, "no template was made", err);
+		go_on_without(s, err);
 		return;
 	}
 	fd = open(s->template->state_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -207,10 +200,10 @@ static void on_paused(void *ctx, const struct error *err)
 		struct error why = ERROR_INIT;
 
 		error_sys(&why, errno, "create '%s'", s->template->state_path);
-		use_maker(s, "no template was made", &why);
+		go_on_without(s, &why);
 		return;
 	}
-	vmm_save(guest_vmm(s->maker), fd, on_saved, s);
+	vmm_save(guest_vmm(s->guest), fd, on_saved, s);
 	close(fd);
 }
 
@@ -231,11 +224,9 @@ static void on_paused(void *ctx, const struct error *err)
 static void look_idle(void *ctx)
 {
 	struct supervisor *s = ctx;
-	struct guest *g = s->maker ? s->maker : s->guest;
-
-	if (s->state != SUP_SAVE || !g)
+	if (s->state != SUP_SAVE || !s->guest)
 		return;
-	s->idle_in_a_row = vmm_is_idle(guest_vmm(g)) ? s->idle_in_a_row + 1 : 0;
+	s->idle_in_a_row = vmm_is_idle(guest_vmm(s->guest)) ? s->idle_in_a_row + 1 : 0;
 	if (s->idle_in_a_row == IDLE_IN_A_ROW)
 		s->on_idle(s, NULL);
 	else if (++s->idle_looks < IDLE_LOOKS_MAX)
@@ -267,9 +258,9 @@ static void on_idle(void *ctx, const struct error *err)
 	struct supervisor *s = ctx;
 
 	if (err)
-		use_maker(s, "no template was made", err);
+		go_on_without(s, err);
 	else
-		vmm_pause(guest_vmm(s->maker), on_paused, s);
+		vmm_pause(guest_vmm(s->guest), on_paused, s);
 }
 
 static void on_still(void *ctx, const struct error *err)
@@ -279,18 +270,32 @@ static void on_still(void *ctx, const struct error *err)
 	if (s->state != SUP_SAVE)
 		return;
 	if (err)
-		use_maker(s, "no template was made", err);
+		go_on_without(s, err);
 	else
 		when_idle(s, on_idle);
+}
+
+int maker_start(struct supervisor *s, struct error *err)
+{
+	struct machine m = s->opt.plan->machine; /* shallow: only read */
+
+	s->ram_fd = fs_memory_file("quiz-ram", err);
+	if (s->ram_fd < 0)
+		return -1;
+	m.ram_mode = RAM_SHARED;
+	m.ram_fd = s->ram_fd;
+	return sup_start_guest(s, &m, &s->guest, err);
+}
+
+bool maker_is_making(const struct supervisor *s)
+{
+	return s->template && s->template->is_new && !s->opt.makes_prepared;
 }
 
 void maker_save(struct supervisor *s)
 {
 	s->state = SUP_SAVE;
-	if (s->clone_is_lost)
-		use_maker(s, "the clone's QEMU is gone, no template is made", NULL);
-	else
-		guest_steps(s->maker, &quiesce, on_still, s);
+	guest_steps(s->guest, &quiesce, on_still, s);
 }
 
 /* ---- prepared templates ---- */

@@ -150,7 +150,7 @@ static json_t *result_json(const struct run_facts *f, const struct run_plan *p, 
 	json_object_set_new(j, "startup_ms",
 			    o->running_ns ? json_integer((json_int_t)((o->running_ns - o->started_ns) / 1000000)) : json_null());
 	json_object_set_new(j, "stages", stages_json(o));
-	json_object_set_new(j, "is_clone", json_boolean(o->was_clone || o->made_template));
+	json_object_set_new(j, "is_clone", json_boolean(o->was_clone));
 	json_object_set_new(j, "is_prepared", json_boolean(o->was_prepared));
 	json_object_set_new(j, "made_template", json_boolean(o->made_template));
 	json_object_set_new(j, "template_failed", o->template_why ? json_string(o->template_why) : json_null());

@@ -121,7 +121,7 @@ static void tear_down(struct supervisor *s)
 	s->server = NULL;
 	local_free(s->local);
 	networks_stop(s);
-	guest_free(s->maker);
+	close_fd(&s->ram_fd);
 	guest_free(s->guest);
 	template_free(s->template);
 	console_free(s->console);
@@ -135,7 +135,7 @@ static void tear_down(struct supervisor *s)
 
 int supervisor_run(const struct supervisor_options *opt, struct outcome *ret, struct error *err)
 {
-	struct supervisor s = { .opt = *opt, .out = ret, .output_fd = -1 };
+	struct supervisor s = { .opt = *opt, .out = ret, .output_fd = -1, .ram_fd = -1 };
 	int r;
 
 	ret->started_ns = loop_now_ns();

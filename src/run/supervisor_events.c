@@ -181,8 +181,6 @@ static void on_guest_lost(void *ctx, struct guest *g, const char *why)
 {
 	struct supervisor *s = ctx;
 
-	if (s->maker && g == s->guest)
-		return; /* the waiting clone: its exit says it */
 	s->channel_why = why; /* static text, or strerror()'s */
 	/* A guest can not close it: the VMM did, as it ends. What a guest sent is the guest's own doing. */
 	s->timer_channel = loop_timer(s->loop, str_eq(why, CHANNEL_CLOSED) ? VMM_LAST_WORDS_MS : 0, on_channel_lost, s);
@@ -212,12 +210,8 @@ static void on_vmm_event(void *ctx, struct guest *g, enum vmm_event ev, const ch
 			vmm_quit(guest_vmm(g), DISKS_QUIT_MS);
 		return;
 	}
-	if (s->maker && g == s->guest) { /* waits for the maker, and was nothing to the run so far */
-		s->clone_is_lost |= ev == VMM_EVENT_EXITED;
-		return;
-	}
-	/* Of its own accord no guest ends the maker's process: a full file system under its memory does (SIGBUS). */
-	if (s->maker && ev == VMM_EVENT_EXITED && s->state < SUP_LOAD) {
+	/* Whatever it was: nothing was run yet, and a machine that nobody saves may do better. */
+	if (maker_is_making(s) && ev == VMM_EVENT_EXITED && s->state < SUP_LOAD) {
 		sup_start_over(s, text && *text ? text : "the virtual machine monitor ended");
 		return;
 	}

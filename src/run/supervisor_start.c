@@ -44,7 +44,7 @@ static void retry_cold(void *ctx)
 	if (s->state >= SUP_DYING)
 		return;
 	text = mem_printf("%s (%s); the machine boots without one",
-			  s->maker || !s->template ? "no template can be made" : "the template can not be used and is removed",
+			  !s->template || s->template->is_new ? "no template can be made" : "the template can not be used and is removed",
 			  s->out->lost_why ? s->out->lost_why : "it did not load");
 	s->state = SUP_BOOT; /* what the VMMs still had to do fails when they are freed, and means nothing */
 	loop_timer_remove(s->loop, s->timer_channel);
@@ -60,11 +60,10 @@ static void retry_cold(void *ctx)
 	s->out->template_why = take_ptr(s->out->lost_why);
 	guest_free(s->guest);
 	s->guest = NULL;
-	guest_free(s->maker);
-	s->maker = NULL;
+	close_fd(&s->ram_fd);
 	template_discard(s->template);
 	s->template = NULL;
-	s->is_prepared = s->out->was_prepared = s->clone_is_lost = false;
+	s->is_prepared = s->out->was_prepared = false;
 	s->out->n_stages = 0;
 	/* Another machine: what the first one said is no history of this one. */
 	console_restart(s->console);
@@ -140,8 +139,6 @@ static void open_template(struct supervisor *s)
 
 int sup_start(struct supervisor *s, struct error *err)
 {
-	struct machine m = s->opt.plan->machine; /* shallow: only read */
-
 	if (s->opt.makes_prepared)
 		return maker_prepare(s, err);
 	open_template(s);
@@ -158,9 +155,7 @@ int sup_start(struct supervisor *s, struct error *err)
 		maker_load_clone(s);
 		return 0;
 	}
-	m.ram_mode = RAM_SHARED;
-	m.ram_path = s->template->ram_path;
-	return sup_start_guest(s, &m, &s->maker, err);
+	return maker_start(s, err);
 }
 
 /* ---- the way to the program ---- */
@@ -173,7 +168,7 @@ static void on_base_done(void *ctx, const struct error *err)
 		return;
 	if (err)
 		sup_setup_failed(s, err);
-	else if (s->maker)
+	else if (maker_is_making(s))
 		maker_save(s);
 	else
 		sup_setup(s);
@@ -181,13 +176,8 @@ static void on_base_done(void *ctx, const struct error *err)
 
 void sup_guest_up(struct supervisor *s, struct guest *g)
 {
-	struct error err = ERROR_INIT;
-
 	s->state = SUP_BASE;
 	guest_steps(g, &s->opt.plan->base, on_base_done, s);
-	/* The clone's VMM starts while the maker mounts its images. */
-	if (g == s->maker && maker_start_clone(s, &err) < 0)
-		s->clone_is_lost = true;
 }
 
 static void on_init_hooks_done(void *ctx, const struct error *err)

@@ -25,8 +25,8 @@
 enum sup_state {
 	SUP_BOOT,    /* waiting for the agent's HELLO */
 	SUP_BASE,    /* base steps */
-	SUP_SAVE,    /* the maker is being saved */
-	SUP_LOAD,    /* the clone loads its state, or the maker is resumed */
+	SUP_SAVE,    /* the machine is being saved as a template */
+	SUP_LOAD,    /* the clone loads its state, or the machine that was saved is resumed */
 	SUP_SETUP,   /* setup steps */
 	SUP_HOOKS,   /* guest-init hooks */
 	SUP_PROGRAM, /* the program runs */
@@ -74,12 +74,11 @@ struct supervisor {
 	struct outcome *out;
 
 	struct guest *guest; /* the one that runs, or will run, the program */
-	struct guest *maker; /* the one that becomes a template, until it is saved */
+	int ram_fd;	     /* its memory, while it is to become a template; -1: it is not */
 	struct template *template; /* being made or cloned from; NULL: none */
 	vmm_done_fn *on_idle; /* maker.c waits for the guest to come to rest, then calls it */
 	unsigned idle_looks; /* so far, and those in a row that found it so */
 	unsigned idle_in_a_row;
-	bool clone_is_lost;  /* the VMM that waits for the maker's state is gone: the maker becomes the machine */
 	bool is_prepared;    /* `template` is a prepared one: layers and hooks are in it */
 	struct steps setup;  /* joined from the plan's; only its array is ours */
 
@@ -180,6 +179,10 @@ void program_note_exited(struct supervisor *s, const struct wire_exit *m);
 int maker_prepare(struct supervisor *s, struct error *err);
 /* Layers and hooks are done in a machine that becomes a prepared template. */
 void maker_save_prepared(struct supervisor *s);
+/* Boots a machine that becomes a template on its way. */
+int maker_start(struct supervisor *s, struct error *err);
+/* Does the machine become one, and has not yet? */
+bool maker_is_making(const struct supervisor *s);
 /* Base steps are done in a machine that becomes a template. */
 void maker_save(struct supervisor *s);
 /* Starts the clone's VMM. */

@@ -35,9 +35,7 @@ static uint64_t boot_patience_ms(const struct supervisor *s)
 
 static const struct vmm *busy_vmm(const struct supervisor *s)
 {
-	const struct guest *g = s->maker ? s->maker : s->guest;
-
-	return g ? guest_vmm(g) : NULL;
+	return s->guest ? guest_vmm(s->guest) : NULL;
 }
 
 static void mark_silence(struct supervisor *s)
@@ -66,9 +64,7 @@ static void arm_boot(struct supervisor *s)
 
 static bool was_heard(struct supervisor *s)
 {
-	bool heard = s->guest && guest_was_heard(s->guest);
-
-	return (s->maker && guest_was_heard(s->maker)) || heard;
+	return s->guest && guest_was_heard(s->guest);
 }
 
 static void on_boot_silence(void *ctx)

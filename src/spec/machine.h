@@ -79,7 +79,7 @@ struct nic {
 /* How the guest's memory is backed; see run/template. */
 enum ram_mode {
 	RAM_ANONYMOUS,
-	RAM_SHARED,  /* ram_path, shared: a template in the making */
+	RAM_SHARED,  /* ram_fd or ram_path, shared: what is to be saved */
 	RAM_PRIVATE, /* ram_path, copy on write: a clone */
 };
 
@@ -108,6 +108,7 @@ struct machine {
 
 	enum ram_mode ram_mode;
 	char *ram_path;		  /* owned */
+	int ram_fd;		  /* borrowed; in the place of ram_path when it is not 0 */
 	bool is_incoming;	  /* wait for a saved state instead of booting */
 	bool has_gdb;		  /* gdb stub on a unix socket, see vmm */
 	struct strv extra_args;	  /* --qemu-arg, each one argument */

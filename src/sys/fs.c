@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -267,11 +268,24 @@ static int copy_sparse(int in, int out, off_t size)
 int fs_copy_file(const char *from, const char *to, mode_t mode, struct error *err)
 {
 	_cleanup_close_ int in = open(from, O_RDONLY | O_CLOEXEC);
+
+	return in < 0 ? error_sys(err, errno, "open '%s'", from) : fs_copy_fd(in, from, to, mode, err);
+}
+
+int fs_memory_file(const char *name, struct error *err)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC);
+
+	return fd < 0 ? error_sys(err, errno, "make a file in memory") : fd;
+}
+
+int fs_copy_fd(int in, const char *from, const char *to, mode_t mode, struct error *err)
+{
 	_cleanup_close_ int out = -1;
 	struct stat st;
 
-	if (in < 0 || fstat(in, &st) < 0)
-		return error_sys(err, errno, "open '%s'", from);
+	if (fstat(in, &st) < 0)
+		return error_sys(err, errno, "look at '%s'", from);
 	out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
 	if (out < 0)
 		return error_sys(err, errno, "create '%s'", to);

@@ -39,6 +39,11 @@ uint64_t fs_tree_bytes(const char *path);
 
 /* Copies a regular file: reflink where possible, else holes are kept. */
 int fs_copy_file(const char *from, const char *to, mode_t mode, struct error *err);
+/* The same of an open one; `from` is its name for messages. */
+int fs_copy_fd(int in, const char *from, const char *to, mode_t mode, struct error *err);
+
+/* A file in memory without a name, which goes with its last descriptor; the descriptor, or -1. */
+int fs_memory_file(const char *name, struct error *err);
 
 /*
  * Publishing a folder: fsync its files, rename it to `to`. When `to` exists

@@ -240,12 +240,14 @@ static int make_pair(int *ret_ours, int *ret_theirs, int buffer_bytes, struct er
 static int open_ram(const struct machine *m, int *ret_fd, struct error *err)
 {
 	bool is_new = m->ram_mode == RAM_SHARED;
-	_cleanup_close_ int fd = open(m->ram_path, O_RDWR | O_CLOEXEC | (is_new ? O_CREAT : 0), 0600);
+	const char *name = m->ram_fd ? "(unnamed)" : m->ram_path;
+	_cleanup_close_ int fd = m->ram_fd ? fcntl(m->ram_fd, F_DUPFD_CLOEXEC, 3)
+					   : open(name, O_RDWR | O_CLOEXEC | (is_new ? O_CREAT : 0), 0600);
 
 	if (fd < 0)
-		return error_sys(err, errno, "open the memory file '%s'", m->ram_path);
+		return error_sys(err, errno, "open the memory file '%s'", name);
 	if (is_new && ftruncate(fd, (off_t)m->memory_bytes) < 0)
-		return error_sys(err, errno, "extend the memory file '%s'", m->ram_path);
+		return error_sys(err, errno, "extend the memory file '%s'", name);
 	*ret_fd = take_fd(&fd);
 	return 0;
 }
@@ -289,7 +291,7 @@ static int start_process(struct vmm *v, const struct machine *m, const struct st
 	stderr_theirs = p[1];
 	fcntl(v->stderr_fd, F_SETFL, O_NONBLOCK);
 
-	if (m->ram_path && open_ram(m, &ram, err) < 0)
+	if (m->ram_mode != RAM_ANONYMOUS && open_ram(m, &ram, err) < 0)
 		return -1;
 
 	if (opt->scratch_dir && has_snapshot(m))

@@ -12,8 +12,8 @@ small="-m 256M -c 1"
 said() {
 	quiz runs show --json "$(quiz runs list | awk 'NR == 1 { print $1 }')" | sed -n "s/^ *\"$1\": *\(.*[^,]\),*\$/\1/p"
 }
-# Is the newest run a clone, from a template that it made or found?
-made() { is "$1: a template was made" "$(said is_clone) $(said made_template)" "true true"; }
+# Did the newest run make a template on its way, or is it a clone of one that it found?
+made() { is "$1: a template was made" "$(said is_clone) $(said made_template)" "false true"; }
 found() { is "$1: a clone" "$(said is_clone) $(said made_template)" "true false"; }
 # Prepared templates are made behind the back of the run that wants one. Made or not, it comes to an end.
 is_settled() { [ -z "$(find "$XDG_RUNTIME_DIR/quiz" -name 'prepare-*' 2>/dev/null)$(qemus)" ]; }
