@@ -1,0 +1,157 @@
+#!/bin/sh
+# SPDX-License-Identifier: MPL-2.0
+# What a clone may never be made from, what a clone may cost its host, and what many of them leave behind: nothing.
+. "$QUIZ_SOURCE/tests/lib/machine.sh"
+QUIZ_TEMPLATE_DIR=$scratch/templates
+export QUIZ_TEMPLATE_DIR
+need_machine
+small="-m 256M -c 1"
+
+said() {
+	quiz runs show --json "$(quiz runs list | awk 'NR == 1 { print $1 }')" | sed -n "s/^ *\"$1\": *\(.*[^,]\),*\$/\1/p"
+}
+is_settled() { [ -z "$(find "$XDG_RUNTIME_DIR/quiz" -name 'prepare-*' 2>/dev/null)$(qemus)" ]; }
+plan() {
+	# shellcheck disable=SC2086
+	quiz --dry-run $small "$@" true
+}
+key() { plan | awk '$1 == "template" { print $2 }'; }
+booted() {
+	name=$1
+	shift
+	# shellcheck disable=SC2086
+	status "$name" 0 quiz $small "$@" true
+	is "$name: booted" "$(said is_clone)" "false"
+}
+
+# shellcheck disable=SC2086
+{
+	quiz $small true
+	status "a clone" 0 quiz $small true
+	is "it is one" "$(said is_clone)" "true"
+}
+wait_for 60 is_settled
+
+# ---- each thing that a template is of, changed in turn: the old one serves no run ----
+of() { plan | tr ' ' '\n' | sed -n "/^$1\$/{n;p;}" | head -n 1 | tr -d "'"; }
+kernel=$(of -kernel)
+qemu=$(plan | awk '$1 == "command" { print $2 }')
+booted "a kernel option" --append quiz_test=2
+booted "q35" --machine q35
+mkdir "$scratch/other"
+cp "$qemu" "$scratch/other/"
+old_path=$PATH
+PATH=$scratch/other:$PATH
+booted "another QEMU binary of the same version"
+PATH=$old_path
+quiz_program=$QUIZ_BUILD/src/cmd/quiz
+cp -rL "$QUIZ_BUILD/tree" "$scratch/tree"
+touch "$scratch/tree/libexec/agents/$(uname -m)/agent.cpio"
+is "another agent: another template" \
+	"$([ "$(key)" != "$(QUIZ_TREE=$scratch/tree "$quiz_program" --dry-run -m 256M -c 1 true | awk '$1 == "template" { print $2 }')" ] && echo yes)" yes
+store=$scratch/data/quiz
+mkdir -p "$store/kernels" "$store/roots"
+id=${kernel%/*}
+id=${id##*/}
+mkdir "$store/kernels/$id"
+for part in "${kernel%/*}"/*; do # not what modules are built against, and debug information: gigabytes
+	case $part in
+	*/build | */debug) ;;
+	*) cp -r "$part" "$store/kernels/$id/" ;;
+	esac
+done
+root=$(plan | awk '$1 == "layer" && $2 == "root" { print $3 }')
+cp -r "${root%/*}" "$store/roots/"
+XDG_DATA_HOME=$scratch/data
+export XDG_DATA_HOME
+booted "the same in another store"
+was=$(key)
+touch "$store/kernels/$id/${kernel##*/}"
+is "a changed kernel: another template" "$([ "$(key)" != "$was" ] && echo yes)" yes
+was=$(key)
+touch "$store/roots/${root#"${root%/*/*}/"}"
+is "a changed root: another template" "$([ "$(key)" != "$was" ] && echo yes)" yes
+wait_for 60 is_settled
+like "the list says of the old one that it can not serve" "$(quiz template list)" "*serves no run any more*has changed*"
+n=$(quiz template list --json | grep -c '"key"')
+rm -f "$XDG_STATE_HOME/quiz/last-sweep"
+quiz --cold -m 256M -c 1 true
+holds "and it is swept" test "$(quiz template list --json | grep -c '"key"')" -lt "$n"
+XDG_DATA_HOME=$machine_data
+rm -rf "$scratch/data" "$scratch/tree" "$scratch/other"
+
+# ---- QEMU is killed while it loads a template: the run boots ----
+some_qemu() { [ -n "$(qemus)" ]; }
+for delay in 0 0.02; do
+	wait_for 60 is_settled
+	{
+		wait_for 20 some_qemu
+		sleep $delay
+		# shellcheck disable=SC2046
+		kill -9 $(qemus) 2>/dev/null
+	} &
+	# shellcheck disable=SC2086
+	quiz $small sh -c 'exit 5' >"$scratch/out" 2>&1
+	got=$?
+	wait $!
+	# Loaded already, and its program may have begun: then the machine is lost, and says so.
+	is "QEMU killed $delay s after its start: right or lost" "$(echo $got | grep -xE '5|120')" $got
+done
+wait_for 60 is_settled
+# shellcheck disable=SC2086
+status "the run after them" 5 quiz $small sh -c 'exit 5'
+
+# ---- a preparation that fails is not tried again ----
+mkdir -p "$XDG_CONFIG_HOME/quiz/profiles/choosy"
+printf '[profile]\nsummary = can not be prepared\ntemplate = yes\n' >"$XDG_CONFIG_HOME/quiz/profiles/choosy/profile.conf"
+# /shared is there in runs only, so this fails where a template is prepared.
+printf '#!/bin/sh\ngrep -q " /shared " /proc/mounts || { echo not here; exit 1; }\n' \
+	>"$XDG_CONFIG_HOME/quiz/profiles/choosy/guest-init"
+chmod +x "$XDG_CONFIG_HOME/quiz/profiles/choosy/guest-init"
+has_given_up() { quiz template list | grep -q 'not tried again.*not here'; }
+# shellcheck disable=SC2086
+{
+	status "a profile that can not be prepared" 0 quiz $small -p choosy true
+	wait_for 60 has_given_up
+	status "again" 0 quiz $small -p choosy true
+	wait_for 60 has_given_up
+	like "the list says why" "$(quiz template list)" "*-p choosy*could not be prepared*not here*"
+	wait_for 60 is_settled
+	status "once more" 0 quiz $small -p choosy true
+	is "nothing is prepared behind it" "$(find "$XDG_RUNTIME_DIR/quiz" -name 'prepare-*')" ""
+	given_up=$(quiz template list | awk '/could not be prepared/ { print $1 }')
+	status "removal" 0 quiz template rm "$given_up"
+	is "is forgetting" "$(quiz template list | grep -c 'could not be prepared')" 0
+}
+
+# ---- what a clone costs its host ----
+if command -v strace >/dev/null; then
+	# shellcheck disable=SC2086
+	strace -f -qq -o "$scratch/trace" -e trace=execve,fork,vfork,clone,clone3,openat,getdents64 \
+		"$quiz_program" $small true
+	is "it was a clone" "$(said is_clone)" "true"
+	# QEMU may try a path or two of its own; what starts is quiz and QEMU.
+	is "two programs are started: quiz and QEMU" "$(grep -c 'execve(.* = 0$' "$scratch/trace")" 2
+	pid=$(awk 'NR == 1 { print $1 }' "$scratch/trace")
+	is "quiz makes one process" "$(grep "^$pid " "$scratch/trace" | grep -cE '(clone|clone3|fork|vfork)\(|resumed.*CLONE')" 1
+	grep "^$pid " "$scratch/trace" | sed -n 's/.*openat(AT_FDCWD, "\([^"]*\)".*O_DIRECTORY.* = [0-9].*/\1/p' |
+		grep -vE '/(kernels|roots)(/[^/]*)?$|^/proc/[0-9]*/task$|/quiz(-[0-9]*)?(/[a-z0-9]*)?$|/layer$' >"$scratch/dirs"
+	is "no folder is read but the two stores', its own of the run and QEMU's threads" "$(cat "$scratch/dirs")" ""
+else
+	skip "what a clone costs its host" "needs strace"
+fi
+
+# ---- many in a row leave nothing ----
+count() { find "$QUIZ_TEMPLATE_DIR" "$XDG_RUNTIME_DIR" -type f | wc -l; }
+wait_for 60 is_settled
+before=$(count)
+i=0
+while [ $i -lt 40 ]; do
+	i=$((i + 1))
+	# shellcheck disable=SC2086
+	quiz $small true || echo "$i" >>"$scratch/failed"
+done
+is "forty in a row succeed" "$(cat "$scratch/failed" 2>/dev/null)" ""
+is "and leave no file" "$(count)" "$before"
+nothing_is_left
+done_testing
