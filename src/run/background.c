@@ -156,8 +156,11 @@ static int with_client(const struct run_request *req, const char *id, const char
 	return client_open(req->paths, id, purpose, ret, err);
 }
 
-/* Runs the program of the run as a client; *ret_crash tells whether the kernel crashed meanwhile. */
-static int run_program(const struct run_request *req, const char *id, int *ret_status, char **ret_crash,
+/*
+ * Runs the program of the run as a client; *ret_crash tells whether the kernel crashed meanwhile,
+ * *ret_is_up whether the machine stays (it was not told to stop).
+ */
+static int run_program(const struct run_request *req, const char *id, int *ret_status, char **ret_crash, bool *ret_is_up,
 		       struct error *err)
 {
 	struct client *c;
@@ -169,6 +172,7 @@ static int run_program(const struct run_request *req, const char *id, int *ret_s
 	client_free(c);
 	if (with_client(req, id, "verdict", &c, NULL) == 0) {
 		*ret_crash = mem_strdup(crash_of(c));
+		*ret_is_up = !str_eq(json_string_value(json_object_get(client_status(c), "state")), "ending");
 		client_free(c);
 	}
 	return r;
@@ -205,9 +209,10 @@ static int be_owner(const struct run_request *req, const char *id, void (*print)
 	const struct runspec *rs = req->spec;
 	_cleanup_free_ char *crash = NULL;
 	_cleanup_free_ char *text = NULL;
+	bool is_up = false;
 	int r;
 
-	r = run_program(req, id, ret_status, &crash, err);
+	r = run_program(req, id, ret_status, &crash, &is_up, err);
 	if (crash) {
 		_cleanup_free_ char *what = mem_printf("quiz: crash: %s\n", crash);
 
@@ -216,11 +221,11 @@ static int be_owner(const struct run_request *req, const char *id, void (*print)
 		if (rs->on_crash == ON_CRASH_SHELL)
 			open_shell(req, id);
 	}
-	if (rs->keep || (crash && rs->on_crash == ON_CRASH_KEEP)) {
+	if (is_up && (rs->keep || (crash && rs->on_crash == ON_CRASH_KEEP))) {
 		text = mem_printf("quiz: machine %s stays up: quiz shell %s, quiz logs %s, quiz stop %s\n", id, id, id, id);
 		if (!rs->quiet)
 			print(text);
-	} else {
+	} else if (is_up) {
 		stop_machine(req, id);
 	}
 	if (r < 0 && *ret_status) { /* not found, not executable, gone: the status is the message */

@@ -108,10 +108,12 @@ static void remote_exited(void *ctx, struct session *session, const struct wire_
 {
 	struct remote *r = ctx;
 	struct client *c = r->client;
+	struct supervisor *s = c->server->s;
 	uint16_t number = r->number;
+	bool was_program = r->is_program;
 
 	if (r->is_program)
-		c->server->s->program = NULL;
+		s->program = NULL;
 	if (r->is_program && m) {
 		program_note_exited(c->server->s, m);
 		server_program_ended(c->server, m);
@@ -119,6 +121,8 @@ static void remote_exited(void *ctx, struct session *session, const struct wire_
 	r->client = NULL;
 	if (m)
 		channel_commit(c->ch, wire_put_exit(channel_reserve(c->ch, WIRE_FRAME_MAX), WIRE_FRAME_MAX, number, m));
+	if (was_program && m && s->is_stopping && s->state == SUP_AFTER)
+		sup_wind_down(s);
 }
 
 static struct remote *find_remote(struct client *c, uint16_t number)
@@ -311,8 +315,13 @@ static void send_welcome(struct client *c)
 
 static void stop_machine(struct supervisor *s, bool force)
 {
-	/* With --keep the program is not what holds the machine. */
 	if (!force && s->state == SUP_PROGRAM && s->program && session_is_running(s->program)) {
+		session_signal(s->program, SIGTERM);
+		return;
+	}
+	/* The program of --keep belongs to a client; who asks twice does not want to wait for it. */
+	if (!force && s->state == SUP_AFTER && s->program && session_is_running(s->program) && !s->is_stopping) {
+		s->is_stopping = true;
 		session_signal(s->program, SIGTERM);
 		return;
 	}

@@ -110,6 +110,7 @@ struct supervisor {
 	int n_signals;	     /* INT and TERM so far */
 	bool is_up;	     /* the guest has been heard on its agent channel */
 	bool is_last;	     /* all that the kernel said and counted comes before the program's EXIT */
+	bool is_stopping;    /* the program of --keep was told to end, and the machine goes with it */
 	bool is_shell;	     /* the program has ended; this is the shell after it (-S) */
 	bool is_dumping;     /* a vmcore is being written: the machine stands still */
 	unsigned n_debuggers; /* clients that hold the gdb stub */

@@ -92,6 +92,20 @@ wait $other
 is "no other client is harmed" "$(cat other)" "20000000"
 is "nor the program" "$(field "$a" state)" "running"
 
+quiz exec "$a" yes >/dev/null &
+stalled=$!
+quiz logs -f "$a" >/dev/null &
+follower=$!
+sleep 0.5
+kill -STOP $stalled $follower
+quiz exec "$a" sh -c 'i=0; while [ $i -lt 2000 ]; do i=$((i + 1)); echo "a line for who follows the log, and does not read it" >/dev/kmsg; done'
+status "beside clients that stall" 0 quiz exec "$a" sh -c 'head -c 3000000 /dev/zero | wc -c'
+is "others go on" "$out" "3000000"
+is "and the program" "$(field "$a" state)" "running"
+kill -CONT $stalled $follower
+kill -9 $stalled $follower
+wait $stalled $follower 2>/dev/null
+
 # ---- files ----
 
 mkdir -p tree/sub/deep tree/empty
@@ -183,6 +197,15 @@ no_vmm() {
 holds "kill -9 of a supervisor ends its QEMU" wait_for 2 no_vmm
 is "ps knows" "$(quiz ps)" ""
 
+d=$(quiz -d sleep 1000)
+quiz wait "$d" &
+waiter=$!
+sleep 0.3
+kill -9 "$(field "$d" vmm_pid)"
+wait $waiter
+is "kill -9 of a QEMU is a lost guest" $? 120
+is "and its machine is gone" "$(quiz ps)" ""
+
 # Its program belongs to the terminal that started it, and can be watched from others.
 quiz --keep sh -c 'while [ ! -e /tmp/go ]; do echo tick; sleep 0.2; done; exit 9' >keep.out 2>&1 &
 keeper=$!
@@ -196,6 +219,14 @@ is "to its end, with its status" $? 9
 wait $keeper
 is "which its own terminal has too" $? 9
 quiz stop .
+
+quiz --keep sh -c 'trap "echo heard TERM; exit 3" TERM; echo up; while :; do sleep 0.1; done' >keep.out 2>&1 &
+keeper=$!
+wait_for 20 grep -q up keep.out
+status "stop" 0 quiz stop .
+wait $keeper
+like "asks the program of --keep too, whose end is the machine's" "$?,$(cat keep.out)" "3,up*heard TERM"
+is "and nothing says that it stays" "$(quiz ps)" ""
 
 status "--keep has the program's status" 5 quiz --keep sh -c 'echo out; exit 5'
 is "and its output" "$out" "out"
@@ -280,7 +311,7 @@ artifacts=$XDG_STATE_HOME/quiz/runs/$(quiz runs list | awk 'NR == 1 { print $1 }
 is "has what was made" "$(cat "$artifacts/collect/tmp/made")" "x"
 
 # A kernel that says of itself that it has no 9p: /shared comes over the channel.
-kernel=$(quiz kernel list | sed -n 's/^\* *\([^ ]*\).*/\1/p')
+kernel=$(quiz kernel list | awk -v arch="$(uname -m)" '/^\*/ { sub(/^\* */, ""); if ($2 == arch) print $1 }')
 mkdir -p data/quiz/kernels
 ln -s "$XDG_DATA_HOME/quiz/roots" data/quiz/roots
 cp -rs "$XDG_DATA_HOME/quiz/kernels/$kernel" data/quiz/kernels

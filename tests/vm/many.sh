@@ -34,5 +34,29 @@ while [ $i -lt $n ]; do
 done
 is "fifty clones answered" "$(wc -l <"$scratch/ids")" "$((4 * n))"
 is "no two lines of theirs are equal: uuid, random bytes, machine id, boot id" "$(sort "$scratch/ids" | uniq -d)" ""
+# Up at once, each joined; they share what they have not written to.
+n=20
+i=0
+while [ $i -lt $n ]; do
+	i=$((i + 1))
+	quiz -d sleep 1000 >"$scratch/id.$i" 2>"$scratch/err.$i" </dev/null &
+done
+wait
+is "twenty are up" "$(quiz ps | grep -c ' running ')" "$n"
+i=0
+: >"$scratch/joined"
+while [ $i -lt $n ]; do
+	i=$((i + 1))
+	quiz exec "$(cat "$scratch/id.$i")" cat /etc/machine-id >>"$scratch/joined" </dev/null
+done
+is "each can be joined, each is another" "$(sort -u "$scratch/joined" | grep -c .)" "$n"
+pss=0
+for pid in $(quiz ps --json | awk '$1 == "\"vmm_pid\":" { print $2 + 0 }'); do
+	kib=$(awk '$1 == "Pss:" { print $2 }' "/proc/$pid/smaps_rollup")
+	pss=$((pss + kib))
+done
+echo "# $n machines of 1 GiB: $((pss / 1024)) MiB together (proportional set size)"
+holds "together they take less than a quarter of their memory" [ "$pss" -lt $((n * 1048576 / 4)) ]
+quiz stop --kill --all
 nothing_is_left
 done_testing

@@ -67,6 +67,12 @@ status "read-only by default" 2 quiz --share "$scratch/share:/mnt" sh -c 'echo x
 status "writable when asked" 0 quiz --share "$scratch/share:/mnt:rw" sh -c 'echo guest >/mnt/new'
 is "written" "$(cat share/new 2>/dev/null)" "guest"
 status "a link out of it leads nowhere" 1 quiz --share "$scratch/share:/mnt" cat /mnt/outside
+# What a guest makes in a share that it may write to is nothing that leads out of it, or gives rights, on the host.
+status "nor in one to write to" 0 quiz --share "$scratch/share:/mnt:rw" sh -c 'cat /mnt/outside 2>/dev/null | grep -q . && exit 1
+	cd /mnt && mknod null c 1 3; mknod disk b 8 0; mkfifo fifo; ln -s /etc/shadow link; ln -s ../../../../etc/shadow up
+	cp /bin/true suid; chmod 6755 suid; chown 0:0 suid; mkdir d && ln -s .. d/up; exit 0'
+is "devices, links, fifos and set-id files" "$(find share -newer secret \( -type c -o -type b -o -type p -o -perm /6000 \))" ""
+is "links are words" "$(find share -type l)" "share/outside"
 is "nothing of the host's file" "$out" ""
 
 status "/shared comes back" 0 quiz sh -c 'mkdir /shared/d; echo kept >/shared/d/file'
