@@ -90,12 +90,15 @@ static struct others look(const struct queue *q)
 
 static int pledge(const struct queue *q)
 {
-	static const char *const names[] = { "memory", "pledge" };
-	char number[NUMBER_MAX];
-	int n = snprintf(number, sizeof(number), "%" PRIu64 "\n", q->bytes);
+	const struct {
+		const char *name;
+		uint64_t bytes;
+	} files[] = { { "memory", q->bytes }, { "pledge", q->bytes / 2 } };
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		_cleanup_free_ char *path = mem_printf("%s/%s", q->run_dir, names[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		_cleanup_free_ char *path = mem_printf("%s/%s", q->run_dir, files[i].name);
+		char number[NUMBER_MAX];
+		int n = snprintf(number, sizeof(number), "%" PRIu64 "\n", files[i].bytes);
 
 		if (fs_write_atomic(path, number, (size_t)n, 0600, false, q->err) < 0)
 			return -1;
@@ -119,7 +122,7 @@ static void say_waiting(struct queue *q, const struct others *o)
 				  o->n == 1 ? " has" : "s have", format_size(o->bytes, theirs, sizeof(theirs)),
 				  format_size(q->max_bytes, limit, sizeof(limit)));
 	else
-		text = mem_printf("waiting for memory: the machine gets %s, the host has %s free, of which starting machines get %s",
+		text = mem_printf("waiting for memory: the machine gets %s, the host has %s free, of which starting machines will take %s",
 				  mine, format_size(host_memory_available(), limit, sizeof(limit)),
 				  format_size(o->pledged, theirs, sizeof(theirs)));
 	q->note(text);

@@ -6,7 +6,8 @@
  * there is. A run's folder <runtime>/<id>/ says what it asked for:
  *
  *	memory	bytes that the machine has; as long as the run lives (--max-memory adds these up)
- *	pledge	the same, until the program runs: memory that the host's free memory does not tell of yet
+ *	pledge	half of it, until the program runs: what the host's free memory does not tell of yet. Few programs
+ *		touch all of their machine's memory, and those that do want --max-memory.
  *
  * Without --max-memory a machine is let in when what the host has free, less
  * the others' pledges, is what it may use. Clones share their template's
