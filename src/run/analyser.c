@@ -24,69 +24,14 @@
  * only counted there. A machine that warns ten thousand times costs one finding.
  */
 
-#include "run/analyser.h"
+#include "run/analyser_state.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "run/analyser_report.h"
-#include "run/finding_set.h"
-#include "run/kernel_counters.h"
-
-#define LINE_MAX_BYTES	2048 /* the kernel's own limit is about 1000 */
-#define OPEN_MAX	4    /* reports open at once in a lane */
-#define CONTEXT_LINES	6
-#define CONTEXT_BYTES	240    /* of each */
 #define STAMPED_ENOUGH	4      /* stamped lines after which a lane's other lines are not the kernel's */
 #define CUT_HERE_LINES	4      /* a WARN's text comes within these after "cut here" */
 #define TWIN_WINDOW_MS	15000  /* the other lane's copy without a time stamp comes within this */
-#define STALL_MEMORY_MS 300000 /* stalls and blocked tasks that go on are reported again and again */
-
-enum lane_id {
-	LANE_CONSOLE,
-	LANE_KMSG,
-	N_LANES,
-};
-
-struct lane {
-	enum finding_source source;
-	uint64_t n_lines;
-	unsigned n_stamped;
-	bool has_banner; /* "Linux version" was seen */
-	bool is_orderly; /* a reboot was announced */
-	char partial[LINE_MAX_BYTES];
-	size_t n_partial;
-	bool is_overlong; /* the rest of the line is thrown away */
-
-	struct report open[OPEN_MAX];
-	unsigned n_open;
-
-	/* The last lines, for the context of the next report. */
-	char context[CONTEXT_LINES][CONTEXT_BYTES];
-	uint16_t context_len[CONTEXT_LINES];
-	unsigned context_next;
-
-	unsigned cut_here; /* lines left in which the text of a WARN may come */
-	char message[FINDING_TITLE_MAX];
-};
-
-struct analyser {
-	struct analyser_options opt;
-	struct crash_index index;
-	struct lane lanes[N_LANES];
-
-	struct finding_set set;
-	uint64_t now_ms;
-
-	bool has_panic, panic_is_over, reboot_wanted;
-	bool vmm_panicked;
-	uint64_t panic_ms;
-	bool is_suspended; /* a pool */
-	bool has_hang;
-	uint64_t hang_ms, hang_last_ms;
-
-	struct kernel_counters counters;
-};
 
 struct analyser *analyser_new(const struct analyser_options *opt)
 {
@@ -594,96 +539,4 @@ void analyser_finish(struct analyser *a, uint64_t now_ms)
 		add_plain(a, FINDING_FROM_VMM, FINDING_CLASS_PANIC, FINDING_CRASH,
 			  "the guest said that it panicked, without a word on the console", NULL);
 	compare_counters(a);
-}
-
-/* --- questions */
-
-size_t analyser_n_findings(const struct analyser *a)
-{
-	return a->set.n;
-}
-
-const struct finding *analyser_finding(const struct analyser *a, size_t i)
-{
-	return a->set.v[i];
-}
-
-const struct finding *analyser_by_id(const struct analyser *a, uint32_t id)
-{
-	return finding_set_by_id(&a->set, id);
-}
-
-/* File and line behind the first mention of its function: "func+0x5/0x20 [mod]  (file.c:12)". */
-static void take_place(struct finding *f, const char *text, size_t n)
-{
-	const char *end = text + n, *nl;
-
-	for (; text < end && !f->file[0]; text = nl + 1) {
-		struct log_symbol sym;
-
-		nl = memchr(text, '\n', (size_t)(end - text));
-		nl = nl ? nl : end - 1;
-		if (log_symbol_find(text, (size_t)(nl - text), &sym) && strcmp(sym.name, f->function) == 0 &&
-		    sym.end < nl)
-			log_source_find(sym.end, (size_t)(nl - sym.end), f->file, sizeof(f->file), &f->line);
-	}
-}
-
-void analyser_set_report(struct analyser *a, uint32_t id, const char *text, size_t n)
-{
-	struct finding *f = finding_set_by_id(&a->set, id);
-
-	if (!f)
-		return;
-	if (f->function[0])
-		take_place(f, text, n);
-	str_truncate(&f->excerpt, f->context_bytes);
-	str_add_mem(&f->excerpt, text, n);
-	a->set.generation++;
-}
-
-uint64_t analyser_generation(const struct analyser *a)
-{
-	return a->set.generation;
-}
-
-uint64_t analyser_n_dropped(const struct analyser *a)
-{
-	return a->set.n_dropped;
-}
-
-uint64_t analyser_n_lines(const struct analyser *a)
-{
-	return a->lanes[LANE_CONSOLE].n_lines;
-}
-
-const struct finding *analyser_worst(const struct analyser *a, enum finding_severity at_least)
-{
-	for (size_t i = 0; i < a->set.n; i++) {
-		const struct finding *f = a->set.v[i];
-
-		if (f->severity >= at_least && !f->is_allowed && !f->is_init_death)
-			return f;
-	}
-	return NULL;
-}
-
-const struct finding *analyser_crash(const struct analyser *a)
-{
-	return analyser_worst(a, FINDING_CRASH);
-}
-
-bool analyser_panic_is_over(const struct analyser *a)
-{
-	if (a->has_panic)
-		return a->panic_is_over;
-	return a->vmm_panicked && a->now_ms >= a->panic_ms + a->opt.settle_ms;
-}
-
-bool analyser_hang_since(const struct analyser *a, uint64_t *ret_ms)
-{
-	if (!a->has_hang || a->now_ms > a->hang_last_ms + STALL_MEMORY_MS)
-		return false;
-	*ret_ms = a->hang_ms;
-	return true;
 }

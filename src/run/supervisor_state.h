@@ -242,3 +242,7 @@ void server_free(struct server *sv);
 void server_program_ended(struct server *sv, const struct wire_exit *m);
 void server_verdict(struct server *sv, int status, const char *verdict, const char *json);
 void server_console_line(struct server *sv, const char *text, size_t n);
+
+/* ---- server_status.c ---- */
+/* JSON; the caller frees. */
+char *server_status(const struct supervisor *s);
