@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* What a machine that is up says of itself: quiz ps --json, see quiz(1). */
+/* What a machine that is up says of itself: quiz ps --json. */
 
 #include <jansson.h>
 #include <unistd.h>
