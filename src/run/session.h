@@ -39,7 +39,7 @@ void sessions_free(struct sessions *t); /* peers get exited(NULL) */
 /* The machine that they were asked of is gone: peers get exited(NULL). */
 void sessions_end(struct sessions *t);
 
-/* The channel to use from now on (a clone takes over from the maker before any session). */
+/* The channel to use from now on: the machine's, or that of the one which boots in its place, before any session. */
 void sessions_connect(struct sessions *t, struct channel *ch);
 
 /* Opens a session. NULL when WIRE_SESSIONS_MAX run already or the request is longer than a frame (errno E2BIG, EAGAIN). */

@@ -234,8 +234,9 @@ static int make_pair(int *ret_ours, int *ret_theirs, int buffer_bytes, struct er
 }
 
 /*
- * The memory's file by descriptor, not by path: a template is published by a
- * rename while the QEMU of its first clone is still starting.
+ * The memory's file by descriptor, not by path: that of a machine which is to
+ * become a template has no name, and a template may lose its own while a
+ * clone's QEMU is still starting.
  */
 static int open_ram(const struct machine *m, int *ret_fd, struct error *err)
 {
