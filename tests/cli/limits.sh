@@ -46,7 +46,7 @@ is "and leaves nothing" "$(find "$XDG_RUNTIME_DIR/quiz" -mindepth 1 -maxdepth 1 
 XDG_CONFIG_HOME=$scratch/limited
 mkdir -p "$scratch/limited/quiz"
 echo 'max-memory = 512M' >"$scratch/limited/quiz/quiz.cfg"
-status "the config has the same key" 125 quiz --cold --memory 1G true
+status "the config has the same key" 125 env -u QUIZ_MAX_MEMORY quiz --cold --memory 1G true
 XDG_CONFIG_HOME=$HOME/.config
 quiz stop --kill --all >/dev/null 2>&1
 settle
