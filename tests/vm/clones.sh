@@ -38,10 +38,14 @@ kernel=$(of -kernel)
 qemu=$(plan | awk '$1 == "command" { print $2 }')
 booted "a kernel option" --append quiz_test=2
 booted "q35" --machine q35
-mkdir "$scratch/other"
-cp "$qemu" "$scratch/other/"
+# It looks for its modules and firmware beside the folder that it lies in.
+mkdir -p "$scratch/other/bin"
+cp "$qemu" "$scratch/other/bin/"
+for part in "${qemu%/*/*}"/*; do
+	[ -e "$scratch/other/${part##*/}" ] || ln -s "$part" "$scratch/other/"
+done
 old_path=$PATH
-PATH=$scratch/other:$PATH
+PATH=$scratch/other/bin:$PATH
 booted "another QEMU binary of the same version"
 PATH=$old_path
 quiz_program=$QUIZ_BUILD/src/cmd/quiz
