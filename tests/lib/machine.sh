@@ -52,9 +52,15 @@ qemus() {
 
 # At the end of each test: nothing is left.
 nothing_is_left() {
-	wait_for 10 no_qemu
+	# A template may still be in the making, in the background: nobody waits for that but we.
+	wait_for 120 no_qemu
+	wait_for 10 no_runs
 	is "no QEMU is left" "$(qemus)" ""
 	is "nothing is left in the runtime folder" "$(ls "$XDG_RUNTIME_DIR/quiz" 2>/dev/null)" ""
+}
+
+no_runs() {
+	[ -z "$(ls "$XDG_RUNTIME_DIR/quiz" 2>/dev/null)" ]
 }
 
 no_qemu() {

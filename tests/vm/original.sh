@@ -10,8 +10,9 @@ says() { # COMMAND: a pattern that its output matches
 	case $1 in
 	"quiz uname -a") echo "Linux quiz *GNU/Linux" ;;
 	"quiz cat /proc/version") echo "Linux version *" ;;
-	"quiz df -a") echo "*overlay* /
-*/proc*" ;;
+	"quiz df -a") echo "Filesystem *proc * /proc
+*overlay * /
+*" ;;
 	"quiz -p zfs zpool status") echo "no pools available" ;;
 	"quiz -p zfs lsmod") echo "Module *zfs *spl *" ;;
 	*raidz2*) echo "*state: ONLINE*raidz2-0 *quizm0 *quizm5 *errors: No known data errors*" ;;
