@@ -12,8 +12,11 @@ mend() { # whatever happens in between: the tree as it was, and built
 }
 tap_at_exit=mend
 
-status "the next run uses what the tree says" 0 quiz openzfs status
-like "current" "$out" "*the next run uses what the tree says*"
+status "status" 0 quiz openzfs status
+case $out in # tests/materials has installed the suite once: these tests build modules later than that
+*"is newer than the modules"* | *"the tree is at"*) not_ok "the next run uses what the tree says" "$out" ;;
+*) ok "the next run uses what the tree says" ;;
+esac
 like "of this commit" "$out" "*tree *zfs-*
   build *zfs-*"
 with "modules and programs are the build's" zfs 'zpool version; cat /sys/module/zfs/version'
@@ -86,26 +89,26 @@ status "modules that are not GPL" 125 quiz -q -T -p zfs:gpl true
 like "the command for that" "$err_out" "*hint: quiz openzfs configure --gpl*"
 
 # ZFS in trouble. A pool that is suspended on purpose is told and changes nothing.
-broken='zinject -d quizm0 -e nxio -T all tank && zinject -d quizm0 -e nxio -T probe tank || exit 9
+broken='zinject -d quizm0 -e nxio -T all tank && { zinject -d quizm0 -e nxio -T probe tank >/dev/null 2>&1 || true; } || exit 9
 	(dd if=/dev/zero of=/tank/x bs=1M count=4; sync) & i=0
 	while [ $i -lt 60 ] && ! zpool list -H -o health tank | grep SUSPENDED; do sleep 1; i=$((i + 1)); done; exit 4'
-status "a suspended pool: the program's own status" 4 quiz -T --timeout 15m -p "$zfs,memdev" -C \
+status "a suspended pool: the program's own status" 4 quiz -T --timeout 15m -p "zfs,memdev" -C \
 	"zpool create -o failmode=wait tank quizm0 && $broken"
 like "a suspended pool: is told" "$err_out" "*Pool 'tank' has encountered an uncorrectable I/O failure and has been suspended*"
-status "a pool that panics when it is suspended" 122 quiz -T --timeout 15m -p "$zfs,memdev" -C \
+status "a pool that panics when it is suspended" 122 quiz -T --timeout 15m -p "zfs,memdev" -C \
 	"zpool create -o failmode=panic tank quizm0 && $broken"
 like "a pool that panics: what, where, and the line" "$err_out" "*panic: Pool 'tank'*in zio_suspend*module/zfs/zio.c:*"
-status "an oops in ZFS" 122 quiz -T --timeout 15m -p "$zfs,memdev" -C 'zpool create tank quizm0 &&
+status "an oops in ZFS" 122 quiz -T --timeout 15m -p "zfs,memdev" -C 'zpool create tank quizm0 &&
 	echo 0 >/sys/module/zfs/parameters/zfs_scan_mem_lim_fact && zpool scrub tank; sleep 60'
 like "an oops in ZFS: its line" "$err_out" "*division by zero in dsl_scan_should_clear*| RIP: *module/zfs/dsl_scan.c:*zfs_scan_mem_lim_fact*"
 like "an oops in ZFS: lines of inlined functions" "$err_out" "*spa_sync+*module/zfs/spa.c:*"
 
 # Leak checks at the end; the status stays the program's when nothing leaks.
-status "leakcheck: nothing leaks" 3 quiz -T --timeout 15m -p "${options}leakcheck=yes,memdev" -C 'zpool create tank quizm0; exit 3'
+status "leakcheck: nothing leaks" 3 quiz -T --timeout 15m -p "zfs:leakcheck=yes,memdev" -C 'zpool create tank quizm0; exit 3'
 run=$(quiz runs list | awk 'NR == 1 { print $1 }')
 unloaded=$(cat ".quiz/runs/$run/artifacts/leakcheck/unloaded" "$XDG_STATE_HOME/quiz/runs/$run/artifacts/leakcheck/unloaded" 2>/dev/null)
 is "leakcheck: the modules were unloaded, spl last" "$(printf '%s\n' "$unloaded" | tail -1)" spl
-status "leakcheck: what is in use" 0 quiz -T --timeout 15m -p "${options}leakcheck=yes,memdev" -C \
+status "leakcheck: what is in use" 0 quiz -T --timeout 15m -p "zfs:leakcheck=yes,memdev" -C \
 	'zpool create tank quizm0; cd /tank; sleep 1000 & exit 0'
 like "leakcheck: what is in use is told" "$err_out" "*leakcheck: a pool is still in use*"
 
