@@ -17,11 +17,11 @@
 #include "run/run.h"
 #include "sys/fs.h"
 
-#define USAGE "[-k KERNEL] [-n RUNS] [--plot FILE.svg]"
-#define LOG_MAX (64u << 20)
+#define USAGE	 "[-k KERNEL] [-n RUNS] [--plot FILE.svg]"
+#define LOG_MAX	 (64u << 20)
 #define RUNS_MAX 1000
 /* Shorter silences in the log are not worth a line. */
-#define GAP_MS 5.0
+#define GAP_MS	  5.0
 #define N_LONGEST 12
 
 struct boot_time_options {
@@ -31,14 +31,14 @@ struct boot_time_options {
 };
 
 static const struct option_row options[] = {
-	{ "kernel", 'k', OPTION_REQUIRED, 0, offsetof(struct boot_time_options, kernel), option_set_text, NULL, "KERNEL",
-	  NULL, NULL, "kernel", "kernel to boot" },
-	{ "runs", 'n', OPTION_REQUIRED, 0, offsetof(struct boot_time_options, n_runs), option_set_u32, NULL, "N", "5", NULL,
-	  NULL, "boot N times and show the median" },
-	{ "plot", 0, OPTION_REQUIRED, 0, offsetof(struct boot_time_options, plot), option_set_path, NULL, "FILE.svg", NULL,
-	  NULL, "file", "write the timeline as a picture" },
-	{ "machine", 0, OPTION_REQUIRED, 0, offsetof(struct boot_time_options, machine), option_set_text, NULL, "TYPE", NULL,
-	  NULL, NULL, "machine type: auto, microvm, q35" },
+	{ "kernel", 'k', OPTION_REQUIRED, 0, offsetof(struct boot_time_options, kernel), option_set_text, NULL,
+	  "KERNEL", NULL, NULL, "kernel", "kernel to boot" },
+	{ "runs", 'n', OPTION_REQUIRED, 0, offsetof(struct boot_time_options, n_runs), option_set_u32, NULL, "N", "5",
+	  NULL, NULL, "boot N times and show the median" },
+	{ "plot", 0, OPTION_REQUIRED, 0, offsetof(struct boot_time_options, plot), option_set_path, NULL, "FILE.svg",
+	  NULL, NULL, "file", "write the timeline as a picture" },
+	{ "machine", 0, OPTION_REQUIRED, 0, offsetof(struct boot_time_options, machine), option_set_text, NULL, "TYPE",
+	  NULL, NULL, NULL, "machine type: auto, microvm, q35" },
 	{ "json", 0, OPTION_FLAG, 0, offsetof(struct boot_time_options, json), option_set_flag, NULL, NULL, NULL, NULL,
 	  NULL, "print JSON" },
 };
@@ -65,8 +65,9 @@ static json_t *captured_result(void)
 static json_t *run_once(const struct boot_time_options *o, const char *append, char **ret_console, struct error *err)
 {
 	_cleanup_context_ struct context ctx = { 0 };
-	struct run_request req = { .paths = &ctx.paths, .workspace = &ctx.workspace, .config = &ctx.config,
-				   .spec = &ctx.defaults };
+	struct run_request req = {
+		.paths = &ctx.paths, .workspace = &ctx.workspace, .config = &ctx.config, .spec = &ctx.defaults
+	};
 	_cleanup_strv_ struct strv line = STRV_INIT;
 	_cleanup_free_ char *records = NULL;
 	json_t *result;
@@ -96,7 +97,8 @@ static json_t *run_once(const struct boot_time_options *o, const char *append, c
 	}
 	if (ret_console) {
 		records = run_records_dir(&ctx.paths, &ctx.workspace);
-		*ret_console = mem_printf("%s/%s/console.log", records, json_string_value(json_object_get(result, "id")));
+		*ret_console =
+		    mem_printf("%s/%s/console.log", records, json_string_value(json_object_get(result, "id")));
 	}
 	return result;
 }
@@ -142,16 +144,16 @@ static const char *span_text(const char *stage)
 
 static void add_spans(const json_t *result, struct boot_timeline *t)
 {
+	int n_cpus = (int)json_integer_value(json_object_get(result, "cpus"));
 	const json_t *stage;
 	size_t i;
 
 	json_array_foreach(json_object_get(result, "stages"), i, stage)
-		boot_timeline_add(t, span_text(json_string_value(json_object_get(stage, "name"))),
-				  json_number_value(json_object_get(stage, "ms")));
-	t->title = mem_printf("boot of %s (%s, %s, %d CPUs)", json_string_value(json_object_get(result, "kernel")),
+	    boot_timeline_add(t, span_text(json_string_value(json_object_get(stage, "name"))),
+			      json_number_value(json_object_get(stage, "ms")));
+	t->title = mem_printf("boot of %s (%s, %s, %d CPU%s)", json_string_value(json_object_get(result, "kernel")),
 			      json_string_value(json_object_get(result, "machine")),
-			      json_string_value(json_object_get(result, "accel")),
-			      (int)json_integer_value(json_object_get(result, "cpus")));
+			      json_string_value(json_object_get(result, "accel")), n_cpus, n_cpus == 1 ? "" : "s");
 }
 
 /* The ordinary runs: the median one becomes the spans. */

@@ -33,6 +33,7 @@ int kbuild_plan(struct kbuild *b, struct error *err);
 int kbuild_configure(struct kbuild *b, struct error *err);
 
 /* kbuild_make.c: the toolchain, and make with progress, log and statistics. */
+int kbuild_check_tools(const struct kbuild *b, struct error *err); /* ERROR_MISSING names the first and its package */
 void kbuild_make_init(struct kbuild *b);
 int kbuild_make(struct kbuild *b, const char *stage, const char *const *targets, struct error *err);
 void kbuild_count(struct kbuild *b);	/* estimates n_total before compiling */

@@ -68,6 +68,13 @@ static void make_env(struct kbuild *b)
 	strv_addf(&b->env, "CCACHE_STATSLOG=%s/ccache.log", b->obj);
 }
 
+/*
+ * The PVH entry is C code that runs before there is memory for KASAN's shadow or a CPU's area for kcov. Linux 6.1 to 7.2
+ * instrument it all the same, and the first access resets the machine. A variable on make's command line is as good as
+ * a line in that folder's Makefile, and no other object of that name is in our kernels.
+ */
+static const char *const not_instrumented[] = { "KASAN_SANITIZE_enlighten.o=n", "KCOV_INSTRUMENT_enlighten.o=n" };
+
 static bool is_cross(const struct kbuild *b)
 {
 	return !str_eq(b->arch->name, arch_native()->name);
@@ -78,6 +85,37 @@ char *kbuild_tool(const struct kbuild *b, const char *name)
 	if (b->req->use_llvm)
 		return mem_printf("llvm-%s", name);
 	return mem_printf("%s%s", is_cross(b) && b->arch->cross_prefix ? b->arch->cross_prefix : "", name);
+}
+
+/* What make would stumble over later, in the middle of its output. */
+int kbuild_check_tools(const struct kbuild *b, struct error *err)
+{
+	static const struct {
+		const char *tool, *package;
+		enum { ALWAYS, GCC, LLVM } when;
+	} tools[] = {
+		{ "make", "make", ALWAYS },	  { "flex", "flex", ALWAYS },	{ "bison", "bison", ALWAYS },
+		{ "bc", "bc", ALWAYS },		  { "gcc", "gcc", GCC },	{ "ld", "binutils", GCC },
+		{ "clang", "clang", LLVM },	  { "ld.lld", "lld", LLVM },	{ "llvm-strip", "llvm", LLVM },
+		{ "llvm-objcopy", "llvm", LLVM },
+	};
+	const char *cross = is_cross(b) && b->arch->cross_prefix ? b->arch->cross_prefix : "";
+
+	for (size_t i = 0; i < ARRAY_SIZE(tools); i++) {
+		bool is_prefixed = tools[i].when == GCC && *cross;
+		_cleanup_free_ char *tool = mem_printf("%s%s", is_prefixed ? cross : "", tools[i].tool), *path = NULL;
+
+		if (tools[i].when != ALWAYS && (tools[i].when == LLVM) != b->req->use_llvm)
+			continue;
+		path = fs_find_program(tool);
+		if (path)
+			continue;
+		error_set(err, ERROR_MISSING, "cannot build kernel '%s': '%s' is not installed", b->id, tool);
+		if (is_prefixed)
+			return error_hint(err, "apt-get install gcc-%.*s", (int)strlen(cross) - 1, cross);
+		return error_hint(err, "apt-get install %s", tools[i].package);
+	}
+	return 0;
 }
 
 void kbuild_make_init(struct kbuild *b)
@@ -94,6 +132,8 @@ void kbuild_make_init(struct kbuild *b)
 	strv_addf(&b->make, "--directory=%s", b->source.dir);
 	strv_addf(&b->make, "O=%s", b->obj);
 	strv_addf(&b->make, "ARCH=%s", b->arch->kernel_arch);
+	for (size_t i = 0; i < ARRAY_SIZE(not_instrumented); i++)
+		strv_add(&b->make, not_instrumented[i]);
 	if (b->req->use_llvm) {
 		strv_add(&b->make, "LLVM=1");
 		strv_addf(&b->make, "CC=%sclang", prefix);

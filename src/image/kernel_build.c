@@ -101,6 +101,8 @@ static int prepare(struct kbuild *b, struct error *err)
 {
 	b->obj = mem_printf("%s/build/%s-%s", b->paths->cache, b->id, b->key);
 	b->log_path = mem_printf("%s/build/%s.log", b->paths->cache, b->id);
+	if (kbuild_check_tools(b, err) < 0)
+		return -1;
 	if (fs_mkdir_p(b->obj, 0755, err) < 0)
 		return -1;
 	b->log_fd = open(b->log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0644);

@@ -44,6 +44,7 @@ olddefconfig:
 vmlinux:
 	@echo compiled >>$(OUT)/count
 	@echo "  CC      init/main.o"
+	@echo "$(LLVM) $(CC)" >$(OUT)/compiler
 	@[ ! -e $(OUT)/broken ] || { echo "init/main.c:3:1: error: expected ';'" >&2; exit 1; }
 	@[ ! -e $(OUT)/slow ] || sleep $$(cat $(OUT)/slow)
 	@mkdir -p $(O)/include/config $(O)/include/generated $(O)/scripts/mod $(O)/arch/x86/include/generated
@@ -91,6 +92,18 @@ like "has no more than it needs" "$(cat "$store/$out/config")" '*CONFIG_EROFS_FS
 holds "no DWARF" test -z "$(grep DEBUG_INFO "$store/$out/config")"
 status "a symbol of one's own" 0 quiz kernel build --tree toy --enable FANCY --module LOADED --disable SMP --name mine
 like "is there" "$(cat "$store/mine/config")" '*CONFIG_FANCY=y*CONFIG_LOADED=m*CONFIG_SMP is not set*'
+
+mkdir llvm
+for tool in clang ld.lld llvm-objcopy; do ln -s /bin/true llvm/$tool; done
+ln -s "$(command -v strip)" llvm/llvm-strip
+PATH=$scratch/llvm:$PATH
+status "llvm" 0 quiz kernel build --tree toy --llvm --name clang
+like "is what make is told" "$(cat made/compiler)" "1 *clang"
+# Compilers are found by their names in the PATH: one without any for that architecture.
+no_cross=$(mktemp -d -p "$scratch")
+for tool in make gcc ld flex bison bc; do ln -s "$(command -v $tool)" "$no_cross/$tool"; done
+status "a compiler that is not there" 125 env PATH="$no_cross" "$scratch/bin/quiz" kernel build --tree toy -a loongarch64 --name none
+like "is named, with its package" "$err_out" "*'loongarch64-linux-gnu-gcc' is not installed*hint: apt-get install gcc-loongarch64-linux-gnu*"
 
 status "what a profile wants" 0 quiz kernel build --tree toy -F tiny -p md:level=6 --name raid
 like "is built in" "$(cat "$store/raid/config")" '*CONFIG_BLK_DEV_MD=y*CONFIG_MD_RAID456=y*'

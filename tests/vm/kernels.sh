@@ -56,7 +56,7 @@ fw_cfg
 vmcoreinfo
 *modules"
 is "no option was compressed, signed or given BTF" \
-	"$(grep -cE '^CONFIG_(DEBUG_INFO_BTF|MODULE_SIG|MODULE_COMPRESS.*)=y' \
+	"$(grep -cE '^CONFIG_(DEBUG_INFO_BTF|MODULE_SIG|MODULE_COMPRESS_(GZIP|XZ|ZSTD))=y' \
 		"$XDG_DATA_HOME/quiz/kernels/$own/config")" 0
 
 # ---- modules for it ----
