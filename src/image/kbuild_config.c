@@ -164,8 +164,6 @@ int kbuild_plan(struct kbuild *b, struct error *err)
 	h = hash_str(h, str_cstr(&merged));
 	h = hash_str(h, b->req->use_llvm ? "llvm" : "gcc");
 	h += BUILD_FORMAT;
-	if (is_asked_for(&b->kconfig, "KASAN") || is_asked_for(&b->kconfig, "KCOV"))
-		h++; /* made by an older quiz, they did not boot (kbuild_make.c, not_instrumented) */
 	b->key = mem_printf("%016llx", (unsigned long long)h);
 	return 0;
 }

@@ -68,13 +68,6 @@ static void make_env(struct kbuild *b)
 	strv_addf(&b->env, "CCACHE_STATSLOG=%s/ccache.log", b->obj);
 }
 
-/*
- * The PVH entry is C code that runs before there is memory for KASAN's shadow or a CPU's area for kcov. Linux 6.1 to 7.2
- * instrument it all the same, and the first access resets the machine. A variable on make's command line is as good as
- * a line in that folder's Makefile, and no other object of that name is in our kernels.
- */
-static const char *const not_instrumented[] = { "KASAN_SANITIZE_enlighten.o=n", "KCOV_INSTRUMENT_enlighten.o=n" };
-
 static bool is_cross(const struct kbuild *b)
 {
 	return !str_eq(b->arch->name, arch_native()->name);
@@ -132,8 +125,6 @@ void kbuild_make_init(struct kbuild *b)
 	strv_addf(&b->make, "--directory=%s", b->source.dir);
 	strv_addf(&b->make, "O=%s", b->obj);
 	strv_addf(&b->make, "ARCH=%s", b->arch->kernel_arch);
-	for (size_t i = 0; i < ARRAY_SIZE(not_instrumented); i++)
-		strv_add(&b->make, not_instrumented[i]);
 	if (b->req->use_llvm) {
 		strv_add(&b->make, "LLVM=1");
 		strv_addf(&b->make, "CC=%sclang", prefix);

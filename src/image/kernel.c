@@ -75,13 +75,14 @@ static int read_kernel(const json_t *manifest, void *thing, struct error *err)
 {
 	json_t *modules = json_object_get(manifest, "initrd_modules"), *m;
 	struct kernel *k = thing;
-	int entry = name_index(entry_names, ARRAY_SIZE(entry_names), json_string_value(json_object_get(manifest, "entry")));
+	int entry =
+	    name_index(entry_names, ARRAY_SIZE(entry_names), json_string_value(json_object_get(manifest, "entry")));
 	size_t i;
 
 	if (entry < 0)
 		return error_set(err, ERROR_UNSUPPORTED, "its 'entry' is unknown");
 	k->entry = (enum kernel_entry)entry;
-	json_array_foreach(modules, i, m)
+	json_array_foreach (modules, i, m)
 		if (json_is_string(m))
 			strv_add(&k->initrd_modules, json_string_value(m));
 	read_features(json_object_get(manifest, "features"), k);
@@ -225,7 +226,7 @@ struct query {
 	const char *arch;
 	struct kernel_version version; /* of a VERSION[+FLAVOUR] */
 	bool has_version;
-	const char *flavour;	       /* NULL: any, the plain one first */
+	const char *flavour; /* NULL: any, the plain one first */
 };
 
 static bool query_matches(const struct query *q, const struct kernel *k)
@@ -268,6 +269,7 @@ static const struct kernel *find_exact(const struct kernel_list *list, const cha
 
 static void set_missing(const struct kernel_list *list, const char *arch, const char *name, struct error *err)
 {
+	const char *plus = name ? strchr(name, '+') : NULL;
 	_cleanup_str_ struct str have = STR_INIT;
 	bool is_native = str_eq(arch, arch_native()->name);
 	const char *option = is_native ? "" : " -a ";
@@ -283,6 +285,10 @@ static void set_missing(const struct kernel_list *list, const char *arch, const 
 		error_hint(err, "quiz setup");
 	else if (!name)
 		error_hint(err, "quiz kernel fetch debian -a %s", arch);
+	else if (plus)
+		error_hint(err, "quiz kernel list, or quiz kernel build %.*s --flavour %s%s%s",
+			   plus > name ? (int)(plus - name) : (int)strlen("VERSION"), plus > name ? name : "VERSION",
+			   plus + 1, option, is_native ? "" : arch);
 	else
 		error_hint(err, "quiz kernel list, quiz kernel fetch debian:%s%s%s or quiz kernel build %s%s%s", name,
 			   option, is_native ? "" : arch, name, option, is_native ? "" : arch);

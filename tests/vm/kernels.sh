@@ -38,7 +38,7 @@ fi
 status "a version that is not there" 125 quiz -k 4.4 true
 like "and how to get one" "$err_out" "*4.4*hint: quiz kernel *"
 status "a flavour that is not there" 125 quiz -k "$version+kcsan" true
-like "is named" "$err_out" "*kcsan*"
+like "is named, with what makes it" "$err_out" "*'$version+kcsan'*quiz kernel build $version --flavour kcsan*"
 
 # ---- what it has ----
 
