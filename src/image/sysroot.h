@@ -9,7 +9,7 @@
  *
  *	<cache>/sysroots/<arch>/usr/{include,lib,share/pkgconfig}
  *	<cache>/sysroots/<arch>/lib		a link to usr/lib, for linker scripts
- *	<cache>/sysroots/<arch>/sysroot.list	what it was made from; written last
+ *	<cache>/sysroots/<arch>/packages.list	what it was made from; written last
  */
 
 #include "base/error.h"

@@ -22,11 +22,15 @@
 #include "sys/lock.h"
 #include "sys/progress.h"
 
-#define LIST_FILE "sysroot.list"
+#define LIST_FILE "packages.list"
 
-/* What OpenZFS's configure looks for; each brings the library itself. */
+/*
+ * What OpenZFS's configure looks for; each brings the library itself. curl is not for
+ * linking: configure asks the host's curl-config, and then its header is included.
+ */
 static const char *const packages[] = {
-	"libaio-dev", "libattr1-dev", "libblkid-dev", "libssl-dev", "libtirpc-dev", "libudev-dev", "uuid-dev", "zlib1g-dev",
+	"libaio-dev",	"libattr1-dev", "libblkid-dev", "libcurl4-openssl-dev", "libssl-dev",
+	"libtirpc-dev", "libudev-dev",	"uuid-dev",	"zlib1g-dev",
 };
 
 /* "lib/x" and "usr/lib/x" are one folder; what is neither a header nor a library stays out. */

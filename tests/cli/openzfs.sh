@@ -185,7 +185,7 @@ if ! command -v $arch-linux-gnu-gcc >/dev/null; then
 	chmod +x "$scratch/bin/$arch-linux-gnu-gcc"
 fi
 sysroot=$XDG_CACHE_HOME/quiz/sysroots/$arch
-mkdir -p "$sysroot" && : >"$sysroot/sysroot.list" # there already: nothing is downloaded
+mkdir -p "$sysroot" && : >"$sysroot/packages.list" # there already: nothing is downloaded
 home=$scratch/tree/.quiz/openzfs/6.1.0-foreign
 status "configure for it" 0 quiz openzfs -a $arch configure
 args=$(cat "$home/build/configure.args")
