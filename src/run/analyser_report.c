@@ -295,6 +295,12 @@ static void collect(struct report *r, const char *text, size_t n)
 	}
 	if (!log_symbol_find(text, n, &sym))
 		return;
+	/* " #0: ffff... (lock){+.+.}, at: func+0x1/0x2": who took a lock that is held is rarely who broke the rule. */
+	if (n > 3 && text[0] == ' ' && text[1] == '#' && isdigit((unsigned char)text[2])) {
+		sym.is_unreliable = true;
+		add_function(r, &sym);
+		return;
+	}
 	if (starts(text, n, "lr : ") || starts(text, n, "LR [") || starts(text, n, "LR is at") ||
 	    starts(text, n, " ra : "))
 		return; /* where it would have returned to: often a leftover */

@@ -143,10 +143,8 @@ if [ "$flavour" = check ]; then
 	class_is uaf sanitizer
 	crash oob 122
 	told oob "out-of-bounds in crashme_oob" "p[100 + zero] = 1"
-	crash stackoob 122
-	told stackoob "stack-out-of-bounds in crashme_stackoob" "buf[40 + zero]"
 	crash doublefree 122
-	told doublefree "double-free" "kfree(p)"
+	told doublefree "double-free in crashme_doublefree*crashme.c:*| kfree(p);"
 	crash shift 3
 	told shift "shift-out-of-bounds" "eight << seventy"
 	class_is shift sanitizer
@@ -156,7 +154,7 @@ if [ "$flavour" = check ]; then
 	told circular "possible circular locking dependency detected in crashme_circular"
 	class_is circular locking
 	crash might 122 --strict
-	told might "sleeping function called from invalid context" "mutex_lock(&lock_a);"
+	told might "sleeping function called from invalid context*crashme_might+*crashme.c:*| mutex_lock(&lock_a);"
 	crash held 122 --strict
 	told held "lock held when returning to user space"
 	crash rcu 122 --strict
@@ -166,7 +164,7 @@ if [ "$flavour" = check ]; then
 	status "leak: status" 122 quiz --strict -C "insmod $tree/crashme.ko
 		k=/sys/kernel/debug/kmemleak; echo scan >\$k; echo clear >\$k; echo 1 >/sys/module/kmemleak/parameters/verbose
 		for i in 1 2 3 4; do echo leak >/proc/crashme; done; sleep 6; echo scan >\$k; echo scan >\$k; exit 3"
-	told leak "memory leak in crashme_leak" "kmalloc(777"
+	told leak "suspected memory leaks"
 	class_is leak leak
 fi
 nothing_is_left
