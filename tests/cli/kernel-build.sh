@@ -84,9 +84,9 @@ holds "the source is as it was" cmp before after
 
 status "the folder again" 0 quiz kernel build --tree toy
 is "is built anew" "$(wc -l <made/count)" 2
-status "a flavour" 0 quiz kernel build --tree toy --flavour kasan+ubsan
-is "its name" "$out" 6.99.2-toy+kasan+ubsan
-like "its configuration" "$(cat "$store/$out/config")" '*CONFIG_KASAN=y*CONFIG_LOCALVERSION="-toy+kasan+ubsan"*'
+status "a flavour" 0 quiz kernel build --tree toy --flavour kmemleak+ubsan
+is "its name" "$out" 6.99.2-toy+kmemleak+ubsan
+like "its configuration" "$(cat "$store/$out/config")" '*CONFIG_DEBUG_KMEMLEAK=y*CONFIG_LOCALVERSION="-toy+kmemleak+ubsan"*'
 status "tiny" 0 quiz kernel build --tree toy -F tiny
 like "has no more than it needs" "$(cat "$store/$out/config")" '*CONFIG_EROFS_FS=y*'
 holds "no DWARF" test -z "$(grep DEBUG_INFO "$store/$out/config")"
@@ -112,8 +112,8 @@ is "makes no other kernel" "$out" 6.99.2-toy
 status "a profile that is none" 125 quiz kernel build --tree toy -p mdd
 like "is named" "$err_out" "*'mdd'*"
 
-status "a dry run" 0 quiz kernel build --tree toy --dry-run -F kasan --enable IMPOSSIBLE=n -e NO_SUCH=n -q
-like "says what it comes to" "$out" "6.99.2-toy+kasan+custom-*: *symbols built in, *as modules"
+status "a dry run" 0 quiz kernel build --tree toy --dry-run -F kmemleak --enable IMPOSSIBLE=n -e NO_SUCH=n -q
+like "says what it comes to" "$out" "6.99.2-toy+kmemleak+custom-*: *symbols built in, *as modules"
 holds "and leaves nothing" test -z "$(find "$store" "$XDG_CACHE_HOME/quiz/build" -name '*custom-*' ! -name '*.lock' ! -name '*.log')"
 
 status "an impossible symbol" 125 quiz kernel build --tree toy --enable IMPOSSIBLE
