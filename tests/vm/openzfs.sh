@@ -88,19 +88,7 @@ hint: quiz openzfs make -k $other"
 status "modules that are not GPL" 125 quiz -q -T -p zfs:gpl true
 like "the command for that" "$err_out" "*hint: quiz openzfs configure --gpl*"
 
-# ZFS in trouble. A pool that is suspended on purpose is told and changes nothing. 2.1 and 2.2 can not make the probe of a
-# device fail, and without that no pool is suspended: tests/data/console has their words.
-if ! grep -q '^Version: *2\.[12]\.' META; then
-broken='zinject -d quizm0 -e nxio -T all tank && zinject -d quizm0 -e nxio -T probe tank || exit 9
-	(dd if=/dev/zero of=/tank/x bs=1M count=4; sync) & i=0
-	while [ $i -lt 60 ] && ! zpool list -H -o health tank | grep SUSPENDED; do sleep 1; i=$((i + 1)); done; exit 4'
-status "a suspended pool: the program's own status" 4 quiz -T --timeout 15m -p "zfs,memdev" -C \
-	"zpool create -o failmode=wait tank quizm0 && $broken"
-like "a suspended pool: is told" "$err_out" "*Pool 'tank' has encountered an uncorrectable I/O failure and has been suspended*"
-status "a pool that panics when it is suspended" 122 quiz -T --timeout 15m -p "zfs,memdev" -C \
-	"zpool create -o failmode=panic tank quizm0 && $broken"
-like "a pool that panics: what, where, and the line" "$err_out" "*panic: Pool 'tank'*in zio_suspend*module/zfs/zio.c:*"
-fi
+# ZFS in trouble.
 status "an oops in ZFS" 122 quiz -T --timeout 15m -p "zfs,memdev" -C 'zpool create tank quizm0 &&
 	echo 0 >/sys/module/zfs/parameters/zfs_scan_mem_lim_fact && zpool scrub tank; sleep 60'
 like "an oops in ZFS: its line" "$err_out" "*division by zero in dsl_scan_should_clear*| RIP: *module/zfs/dsl_scan.c:*zfs_scan_mem_lim_fact*"
