@@ -254,11 +254,12 @@ _Noreturn void spawn_child(const struct wire_start *m, const struct spawn_fds *f
 	spawn_reset_signals();
 	take_streams(fds);
 	find_account(m, &account);
-	become(m, &account, fds->is_tty);
-	if (m->kind == WIRE_KIND_PROGRAM) {
+	/* Entered as root, like su does: the folder may lie below one that is its owner's alone (a tree in root's home). */
+	if (m->kind == WIRE_KIND_PROGRAM)
 		enter(m, &account);
+	become(m, &account, fds->is_tty);
+	if (m->kind == WIRE_KIND_PROGRAM)
 		run_program(m, &account);
-	}
 	if (chdir("/") < 0)
 		fail(WIRE_STAGE_CHDIR, errno, "/");
 	path = wire_list_next(&m->argv, &pos);
