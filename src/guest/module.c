@@ -157,6 +157,50 @@ bool module_list_has(const char *list, size_t len, const char *name)
 	return false;
 }
 
+static bool same_param(const char *a, const char *b, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if ((a[i] == '-' ? '_' : a[i]) != (b[i] == '-' ? '_' : b[i]))
+			return false;
+	return true;
+}
+
+/* By the module's file: a parameter of mode 0 has no node in sysfs. */
+static bool is_declared(const char *text, size_t len, const char *param, size_t n)
+{
+	static const char *const keys[] = { "parmtype=", "parm=" };
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+		const char *at = text, *end = text + len;
+		size_t key = strlen(keys[i]);
+
+		for (; (at = memmem(at, (size_t)(end - at), keys[i], key)); at++)
+			if ((size_t)(end - at) > key + n && at[key + n] == ':' && same_param(at + key, param, n))
+				return true;
+	}
+	return false;
+}
+
+bool module_unknown_param(const char *text, size_t len, const char *params, char *ret, size_t size)
+{
+	bool quoted = false;
+
+	while (*params) {
+		size_t n = strcspn(params, "= ");
+
+		if (n && n < size && !is_declared(text, len, params, n)) {
+			memcpy(ret, params, n);
+			ret[n] = '\0';
+			return true;
+		}
+		for (; *params && (quoted || *params != ' '); params++)
+			quoted ^= *params == '"';
+		while (*params == ' ')
+			params++;
+	}
+	return false;
+}
+
 int module_load_file(const char *path, const char *params)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -214,6 +258,7 @@ struct load {
 	char dir[512];
 	const char *params;
 	char failed[FILE_PATH_MAX]; /* what could not be loaded */
+	char unknown[64];	    /* the parameter that it does not have, or "" */
 	unsigned depth;		    /* of names that led to names */
 	const char *text[N_INDEXES];
 	size_t len[N_INDEXES];
@@ -231,6 +276,17 @@ static void need_index(struct load *l, enum index i)
 }
 
 static int load_name(struct load *l, const char *name, const char *params);
+
+static bool has_unknown_param(struct load *l, const char *path, const char *params)
+{
+	size_t path_len = strlen(path), len;
+	const char *text;
+
+	if (!params || !*params || path_len < 3 || strcmp(path + path_len - 3, ".ko") != 0)
+		return false;
+	text = map_file("", path, &len);
+	return len && module_unknown_param(text, len, params, l->unknown, sizeof(l->unknown));
+}
 
 /* A soft dependency: whether it can be loaded does not matter. */
 static int load_soft(void *ctx, const char *word)
@@ -258,7 +314,7 @@ static int load_one(void *ctx, const char *path, bool is_last)
 	r = path[0] == '/' ? file_path(full, sizeof(full), "%s", path) :
 			     file_path(full, sizeof(full), "%s/%s", l->dir, path);
 	if (r == 0)
-		r = module_load_file(full, params);
+		r = has_unknown_param(l, full, params) ? -EINVAL : module_load_file(full, params);
 	if (r < 0)
 		file_path(l->failed, sizeof(l->failed), "%s", path);
 	return r;
@@ -298,8 +354,10 @@ static int load_name(struct load *l, const char *name, const char *params)
 	return r < 0 ? r : r > 0 ? 0 : -ESRCH;
 }
 
-static int explain(int r, const char *path, const char *module, struct error *err)
+static int explain(const struct load *l, int r, const char *path, const char *module, struct error *err)
 {
+	if (l->unknown[0])
+		return error_set(err, ERROR_USAGE, "cannot load module '%s': it has no parameter '%s'", path, l->unknown);
 	if (r == -ENOKEY)
 		return error_sys(err, -r, "load module '%s' (unsigned, and this kernel wants signatures)", path);
 	if (r == -ENOEXEC)
@@ -318,8 +376,8 @@ int module_load(const char *module, const char *params, struct error *err)
 	int r;
 
 	if (module[0] == '/') {
-		r = is_loaded(module) ? 0 : module_load_file(module, params);
-		return r < 0 ? explain(r, module, module, err) : 0;
+		r = is_loaded(module) ? 0 : has_unknown_param(&l, module, params) ? -EINVAL : module_load_file(module, params);
+		return r < 0 ? explain(&l, r, module, module, err) : 0;
 	}
 	uname(&u);
 	file_path(l.dir, sizeof(l.dir), "/lib/modules/%s", u.release);
@@ -327,7 +385,7 @@ int module_load(const char *module, const char *params, struct error *err)
 	if (r == -ESRCH)
 		return error_set(err, ERROR_MISSING, "cannot load module '%s': modules.dep, modules.builtin and modules.alias of %s do not have it",
 				 module, l.dir);
-	return r < 0 ? explain(r, l.failed, module, err) : 0;
+	return r < 0 ? explain(&l, r, l.failed, module, err) : 0;
 }
 
 int module_load_initramfs(const char *dir)

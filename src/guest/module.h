@@ -35,6 +35,12 @@ int module_words_each(const char *text, size_t len, const char *keyword, const c
 /* Is it listed in the text of modules.builtin? */
 bool module_list_has(const char *list, size_t len, const char *name);
 
+/*
+ * Does a module, whose uncompressed file is text, not declare one of the parameters ("name=value name...")? Its name is
+ * copied then. The kernel itself ignores such a parameter, with a line in its log.
+ */
+bool module_unknown_param(const char *text, size_t len, const char *params, char *ret, size_t size);
+
 /* Loads one file. One that is loaded already is fine. 0, or -errno. */
 int module_load_file(const char *path, const char *params);
 

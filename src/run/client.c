@@ -230,7 +230,7 @@ static void on_closed(void *ctx, const char *why)
 
 static void on_timeout(void *ctx)
 {
-	stop(ctx, CLIENT_GONE);
+	stop(ctx, CLIENT_ENDED);
 }
 
 static int connect_to(const char *path, struct error *err)
@@ -269,7 +269,11 @@ static struct client *client_connect(const char *path, const char *id, const cha
 	loop_run(c->loop);
 	loop_timer_remove(c->loop, timer);
 	if (!c->is_welcome) {
+		bool has_hung_up = c->end == CLIENT_GONE;
+
 		client_free(c);
+		if (has_hung_up)
+			return error_sys(err, ECONNRESET, "ask machine '%s'", id), NULL;
 		error_set(err, ERROR_TIMEOUT, "machine '%s' does not answer", id);
 		error_hint(err, "quiz stop --kill %s", id);
 		return NULL;
@@ -335,6 +339,9 @@ int client_machines(const struct paths *p, struct client_machine **ret, size_t *
 				fs_remove_tree(dir, NULL, NULL);
 			continue;
 		}
+		/* It has ended while we asked. */
+		if (!c && why.kind == ERROR_SYSTEM && (why.errnum == ECONNRESET || why.errnum == ENOENT))
+			continue;
 		m = VEC_PUSH(v, n);
 		m->id = mem_strdup(names.v[i]);
 		m->socket = mem_strdup(sock);

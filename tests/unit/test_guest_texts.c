@@ -151,6 +151,19 @@ static void modules_and_their_dependencies(void **state)
 	assert_false(module_list_has("kernel/fs/ext4/ext4.ko\n", 23, "ext"));
 }
 
+static void parameters_are_declared(void **state)
+{
+	static const char text[] = "\0parm=txg_timeout:Max seconds\0parmtype=hidden:int\0parm=x";
+	char name[16] = "";
+
+	assert_false(module_unknown_param(text, sizeof(text), "txg_timeout=5 hidden=1", name, sizeof(name)));
+	assert_false(module_unknown_param(text, sizeof(text), "txg-timeout=\"no such\"  hidden", name, sizeof(name)));
+	assert_false(module_unknown_param(text, sizeof(text), "", name, sizeof(name)));
+	assert_true(module_unknown_param(text, sizeof(text), "hidden=1 txg_time=5", name, sizeof(name)));
+	assert_string_equal(name, "txg_time");
+	assert_true(module_unknown_param(text, sizeof(text), "x", name, sizeof(name)));
+}
+
 static void aliases_and_soft_dependencies(void **state)
 {
 	static const char alias[] = "# Aliases\nalias fs-erofs erofs\nalias crc32c crc32c_intel\nalias crc32c crc32c_generic\nalias x\n";
@@ -246,6 +259,7 @@ int main(void)
 		cmocka_unit_test(superblocks),
 		cmocka_unit_test(layer_names),
 		cmocka_unit_test(numbers),
+		cmocka_unit_test(parameters_are_declared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
