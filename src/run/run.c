@@ -308,7 +308,6 @@ static void prepare_in_background(const struct supervisor_options *run, struct r
 		_exit(0);
 	rec.id = mem_strdup("prepare");
 	rec.dir = rec.artifacts = dir;
-	close(run->record->lock_fd); /* that run is over */
 	so.record = &rec;
 	so.run_dir = dir;
 	so.decided = NULL;

@@ -128,6 +128,21 @@ has_given_up() { quiz template list | grep -q 'not tried again.*not here'; }
 	is "is forgetting" "$(quiz template list | grep -c 'could not be prepared')" 0
 }
 
+# ---- what is being prepared is nobody's leftover ----
+mkdir -p "$XDG_CONFIG_HOME/quiz/profiles/slow"
+printf '[profile]\nsummary = takes its time\ntemplate = yes\n' >"$XDG_CONFIG_HOME/quiz/profiles/slow/profile.conf"
+printf '#!/bin/sh\nsleep 2\n' >"$XDG_CONFIG_HOME/quiz/profiles/slow/guest-init"
+chmod +x "$XDG_CONFIG_HOME/quiz/profiles/slow/guest-init"
+preparing() { find "$XDG_RUNTIME_DIR/quiz" -path '*/prepare-*/lock' 2>/dev/null; }
+is_preparing() { [ -n "$(preparing)" ]; }
+# shellcheck disable=SC2086
+status "a profile that takes its time" 0 quiz $small -p slow true
+wait_for 60 is_preparing
+for lock in $(preparing); do
+	status "the folder of a preparation is locked, which keeps it from being swept" 1 flock -n "$lock" true
+done
+wait_for 60 is_settled
+
 # ---- what a clone costs its host ----
 if command -v strace >/dev/null; then
 	# shellcheck disable=SC2086
