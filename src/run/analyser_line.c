@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "run/analyser_words.h"
+
 #define PREFIX_SCAN 160 /* bytes in which a stamp is looked for */
 
 static bool is_digit(char c)
@@ -236,10 +238,15 @@ bool log_symbol_find(const char *text, size_t n, struct log_symbol *ret)
 {
 	const char *end = text + n, *p = text;
 
-	while ((p = memmem(p, (size_t)(end - p), "+0x", 3))) {
-		const char *begin = p, *q = p + 3;
+	while ((p = memchr(p, '+', (size_t)(end - p)))) {
+		const char *begin = p, *q;
 		size_t len;
 
+		if (end - p < 6 || p[1] != '0' || p[2] != 'x') {
+			p++;
+			continue;
+		}
+		q = p + 3;
 		while (begin > text && is_symbol_char(begin[-1]))
 			begin--;
 		if (*begin == '.') /* an entry point of the older powerpc ABI */
@@ -318,91 +325,6 @@ bool log_source_find(const char *text, size_t n, char *file, size_t file_size, u
 	return false;
 }
 
-/*
- * Functions that stand between the culprit and the top of a stack. A '*' at
- * the end means: begins with. Sorted by what brings them there.
- */
-/* clang-format off */
-static const char *const boilerplate[] = {
-	/* printing */
-	"dump_stack*", "show_stack*", "show_regs*", "show_trace*", "dump_backtrace*", "unwind_backtrace", "die",
-	"__die*", "die_*", "printk*", "vprintk*", "_printk", "nmi_cpu_backtrace*", "nmi_trigger_cpumask_backtrace",
-	"arch_trigger_cpumask_backtrace", "trigger_single_cpu_backtrace", "sched_show_task", "rcu_dump_cpu_stacks*",
-	"print_cpu_stall*", "rcu_check_gp_kthread*", "rcu_stall*", "check_cpu_stall*", "rcu_pending",
-	"rcu_sched_clock_irq", "print_other_cpu_stall",
-	/* panic, WARN, BUG, traps */
-	"panic", "vpanic", "nmi_panic", "__warn*", "warn_slowpath*", "report_bug*", "handle_bug", "exc_*",
-	"asm_exc_*", "do_error_trap", "do_trap*", "fixup_bug*", "bug_handler", "__report_bug", "do_invalid_op",
-	"invalid_op", "oops_end", "oops_exit", "no_context", "bad_area*", "__bad_area*", "do_page_fault",
-	"__do_page_fault", "page_fault", "async_page_fault", "page_fault_oops", "do_user_addr_fault",
-	"do_kern_addr_fault", "kernelmode_fixup_or_oops", "general_protection", "do_general_protection",
-	"do_divide_error", "divide_error", "error_entry", "fixup_exception", "ret_from_exception", "el1_*",
-	"el1h_*", "el0_*", "el0t_*", "do_mem_abort", "do_translation_fault", "do_debug_exception", "brk_handler",
-	"call_break_hook", "__do_kernel_fault", "die_kernel_fault", "do_sea", "do_alignment_fault", "do_el1_*",
-	"panic_bad_stack", "handle_bad_stack", "do_exit", "make_task_dead", "rewind_stack_*", "__do_pgm_check",
-	"pgm_check*", "do_dat_exception", "do_protection_exception", "do_report_trap", "do_no_context",
-	"handle_exception*", "do_trap_*", "riscv_*", "program_check*", "handle_page_fault", "data_access_common*",
-	"bad_page_fault*", "__bad_page_fault", "hash__do_page_fault", "do_hash_fault", "interrupt_return*",
-	"__stack_chk_fail", "check_panic_on_warn", "sysrq_handle_crash",
-	/* sanitizers and checkers */
-	"kasan_*", "__kasan_*", "print_report", "print_address_description*", "check_memory_region*", "end_report*",
-	"__asan_*", "asan_*", "check_region_inline", "kmsan_*", "__msan_*", "kcsan_*", "__tsan_*", "kfence_*",
-	"__kfence_*", "ubsan_*", "__ubsan_*", "handle_overflow", "val_to_string*", "refcount_warn_saturate",
-	"refcount_*", "__refcount_*", "__list_add_valid*", "__list_del_entry_valid*", "debug_print_object",
-	"object_err", "slab_err", "__slab_err", "slab_bug", "slab_fix", "slab_pad_check*", "check_bytes_and_report",
-	"check_object", "free_debug_processing", "free_to_partial_list", "alloc_debug_processing", "__slab_free",
-	"do_slab_free", "kmem_cache_free*", "__kmem_cache_free*", "kfree*", "__copy_overflow", "kvfree", "bad_page",
-	"list_slab_objects*", "__kmem_cache_shutdown", "kmem_cache_destroy*", "print_trailer",
-	"report_already_freed", "usercopy_abort", "__check_object_size*", "__check_heap_object", "fortify_panic",
-	"__fortify_panic", "__fortify_report", "percpu_ref_*",
-	/* locking checkers */
-	"lockdep_*", "print_circular_bug*", "print_deadlock_bug*", "print_usage_bug*", "print_irq*",
-	"check_noncircular", "check_prev*", "check_deadlock", "check_wait_context", "validate_chain",
-	"__lock_acquire*", "lock_acquire*", "lock_release*", "__lock_release*", "mark_lock*", "valid_state*",
-	"register_lock_class", "assign_lock_key", "print_unlock*", "__might_sleep", "__might_resched",
-	"___might_sleep", "__might_fault", "might_fault", "__schedule_bug", "debug_smp_processor_id",
-	"check_preemption_disabled", "spin_bug", "spin_dump", "do_raw_spin_*", "do_raw_read_*", "do_raw_write_*",
-	"rwlock_bug*", "_raw_spin_*", "_raw_read_*", "_raw_write_*", "__raw_spin_*",
-	"native_queued_spin_lock_slowpath", "queued_spin_lock_slowpath", "__pv_queued_spin_lock_slowpath",
-	"kvm_wait*", "rt_spin_lock*", "queued_read_lock_slowpath", "queued_write_lock_slowpath",
-	/* the way into the kernel */
-	"do_syscall_64", "entry_*", "ret_from_fork*", "invoke_syscall", "el0_svc*", "do_el0_svc", "system_call*",
-	"x64_sys_call", "__do_syscall*",
-	/* sleeping */
-	"__schedule*", "schedule*", "preempt_schedule*", "io_schedule*", "__switch_to*", "context_switch",
-	"__cond_resched*", "dynamic_cond_resched", "wait_for_completion*", "__wait_for_common",
-	"do_wait_for_common", "wait_for_common*", "mutex_lock*", "__mutex_lock*", "mutex_optimistic_spin*",
-	"rwsem_*", "down_read*", "down_write*", "__down*", "down", "down_interruptible", "up_read", "call_rwsem_*",
-	"rt_mutex_*", "__rt_mutex_*", "msleep*", "usleep_range*", "schedule_timeout*", "__wait_on_bit*",
-	"out_of_line_wait_on_bit*", "bit_wait*", "wait_on_*", "folio_wait_bit*", "__folio_lock*",
-	"prepare_to_wait*", "do_nanosleep", "hrtimer_nanosleep",
-	/* ticks and interrupts, under which stalls are noticed */
-	"watchdog_timer_fn", "watchdog_*", "__hrtimer_run_queues", "hrtimer_*", "tick_*", "update_process_times",
-	"sysvec_*", "asm_sysvec_*", "asm_common_interrupt", "common_interrupt", "__sysvec_*",
-	"smp_apic_timer_interrupt", "apic_timer_interrupt", "ret_from_intr", "native_apic_*", "__irq_exit_rcu",
-	"irq_exit*", "__do_softirq", "handle_softirqs", "do_softirq*", "asm_call_*", "call_on_*",
-	"ret_from_kernel_user_stack", "gic_handle_irq", "generic_handle_*", "handle_percpu_devid_irq",
-	"handle_domain_irq", "arch_timer_handler_*", "default_idle*", "native_halt", "native_safe_halt",
-	"cpu_startup_entry", "do_idle", "delay_tsc", "__const_udelay", "__delay", "__udelay", "delay_loop",
-	"__ndelay", "timer_interrupt", "decrementer_common*", "do_ext_irq",
-	/* OpenZFS: spl-err.c, spl-condvar.c, spl-thread.c */
-	"spl_panic", "spl_dumpstack", "spl_assert", "vcmn_err", "cmn_err", "vpanic_*", "zfs_panic_recover",
-	"libspl_*", "cv_wait*", "__cv_*", "cv_timedwait*", "rrw_enter*", "rrm_enter*", "spl_kmem_*_panic",
-};
-/* clang-format on */
-
-bool log_symbol_is_boilerplate(const char *name)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(boilerplate); i++) {
-		size_t n = strlen(boilerplate[i]);
-
-		if (boilerplate[i][n - 1] == '*' ? strncmp(name, boilerplate[i], n - 1) == 0
-						 : strcmp(name, boilerplate[i]) == 0)
-			return true;
-	}
-	return false;
-}
-
 bool log_line_is_program_counter(const char *text, size_t n)
 {
 	static const char *const registers[] = { "RIP: ",     "EIP: ", "pc : ",	 "pc: ",
@@ -414,49 +336,15 @@ bool log_line_is_program_counter(const char *text, size_t n)
 	return false;
 }
 
-/* How lines of a report begin, beside blanks and stacks. */
-/* clang-format off */
-static const char *const body_prefixes[] = {
-	"CPU: ", "CPU ", "Hardware name:", "Workqueue:", "Tainted:", "Call Trace:", "Call trace:", "Backtrace:",
-	"Backtrace", "Code:", "Code ", "Modules linked in:", "Unloaded tainted", "RIP:", "RSP:", "RAX:", "RDX:",
-	"RBP:", "R10:", "R13:", "FS:", "CS:", "CR2:", "DR0:", "DR3:", "PKRU:", "ORIG_RAX", "EIP:", "EAX:", "ESI:",
-	"DS:", "CR0:", "EFLAGS", "note: ", "PGD ", "P4D ", "#PF:", "Oops", "KASAN:", "kasan:", "pc :", "lr :",
-	"sp :", "pstate:", "pmr_save", "x29:", "x2", "x1", "x8 :", "x5 :", "x9 :", "x6 :", "x3 :", "x0 :",
-	"Mem abort info:", "Data abort info:", "[", "swapper pgtable", "user pgtable", "Process ", "Stack:",
-	"Stack: ", "NIP", "LR", "REGS:", "MSR:", "CFAR:", "GPR", "Faulting instruction", "LE PAGE_SIZE",
-	"BE PAGE_SIZE", "Instruction dump:", "PC is at", "LR is at", "pc :", "sp :", "r10:", "r7 :", "r3 :",
-	"Flags:", "Control:", "Register ", "epc :", "gp :", "t0 :", "t2 :", "s1 :", "a0 :", "a1 :", "a2 :", "a5 :",
-	"s2 :", "s5 :", "s8 :", "s11:", "t5 :", "status:", "Failing address", "Fault in ", "AS:",
-	"User process fault", "Krnl PSW", "User PSW", "Krnl GPRS", "Krnl Code", "Last Breaking",
-	"INFO: lockdep is turned off", "Allocated ", "Freed ", "The buggy", "Memory state", "page:", "page dumped",
-	"raw:", "flags:", "page_type", "head:", "page last", "page_owner", "ffff", ">ffff", "^", "irq event stamp",
-	"hardirqs last", "softirqs last", "Preemption disabled", "but task is", "but there are no", "which lock",
-	"the existing", "the dependencies", "other info", "stack backtrace", "->", "-> #", "and this task",
-	"and it was", "the lock", "Possible unsafe", "*** DEADLOCK", "... ", "task:", "Sending NMI",
-	"NMI backtrace", "rcu:", "rcu_", "Task dump", "Read of size", "Write of size", "Read at", "Write at",
-	"Bad access", "Last potentially", "Second to last", "Uninit ", "Local variable", "CPU features",
-	"Kernel Offset", "SMP: stopping", "Rebooting in", "Memory Limit", "Dumping ftrace", "Object ", "Redzone",
-	"Padding", "Slab ", "FIX ", "Bytes b4", "INFO: Allocated in", "INFO: Freed in", "INFO: Slab",
-	"INFO: Object", "0x", "in_atomic()", "preempt_count", "RCU nest depth", "no locks held",
-	"Showing stack for process", "comm \"", "backtrace", "hex dump", "---[", "===", "---", "load of value",
-	"index ", "shift exponent", "left shift", "signed integer", "member access", "division", "value changed",
-	"\"echo 0 >", "1 lock held", "2 locks held", "3 locks held", "locks held", "(t=", "#", "ODEBUG",
-	"Showing busy workqueues", "workqueue ", "pool ", "Showing backtraces", "pending:", "in-flight:",
-	"Not tainted",
-};
-/* clang-format on */
-
 bool log_line_is_body(const char *text, size_t n)
 {
 	struct log_symbol sym;
 
-	if (n == 0 || text[0] == ' ' || text[0] == '\t')
-		return true;
-	for (size_t i = 0; i < ARRAY_SIZE(body_prefixes); i++) {
-		size_t len = strlen(body_prefixes[i]);
+	return n == 0 || text[0] == ' ' || text[0] == '\t' || words_begin(&words_body, text, n) ||
+	       log_symbol_find(text, n, &sym);
+}
 
-		if (body_prefixes[i][0] == text[0] && n >= len && memcmp(text, body_prefixes[i], len) == 0)
-			return true;
-	}
-	return log_symbol_find(text, n, &sym);
+bool log_symbol_is_boilerplate(const char *name)
+{
+	return words_have(&words_boilerplate, name);
 }

@@ -17,6 +17,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "run/analyser_words.h"
+
 #define HEAD_LINES_MAX	 40 /* after so many lines a first line begins another report */
 #define REPORT_LINES_MAX 600
 #define FOREIGN_MAX	 6	 /* strange lines in a row that end a report with a stack */
@@ -30,7 +32,17 @@ static bool starts(const char *text, size_t n, const char *prefix)
 	return n >= len && memcmp(text, prefix, len) == 0;
 }
 
-/* Appends, cut to what fits. */
+/* Both append, cut to what fits. Titles are made again with each function that is found: printf is half of that. */
+static void put_text(char *to, size_t size, const char *text)
+{
+	size_t at = strlen(to), n = strlen(text);
+
+	if (n > size - at - 1)
+		n = size - at - 1;
+	memcpy(to + at, text, n);
+	to[at + n] = '\0';
+}
+
 static void put(char *to, size_t size, const char *fmt, ...) _printf_(3, 4);
 static void put(char *to, size_t size, const char *fmt, ...)
 {
@@ -66,7 +78,8 @@ static void add_function(struct report *r, const struct log_symbol *sym)
 			r->guesses[r->n_guesses++] = *sym;
 		return;
 	}
-	if (log_symbol_is_boilerplate(sym->name))
+	if (log_symbol_is_boilerplate(sym->name) ||
+	    (f->class == FINDING_CLASS_LEAK && words_have(&words_allocators, sym->name)))
 		return;
 	for (uint32_t i = 0; i < f->n_frames; i++)
 		if (strcmp(f->frames[i], sym->name) == 0) {
@@ -260,7 +273,7 @@ void report_excerpt(struct report *r, const char *raw, size_t raw_len, uint64_t 
 static bool is_stack_title(const char *text, size_t n)
 {
 	return starts(text, n, "Call Trace:") || starts(text, n, "Call trace:") || starts(text, n, "Backtrace:") ||
-	       starts(text, n, "stack backtrace:") || starts(text, n, " backtrace");
+	       starts(text, n, "stack backtrace:") || starts(text, n, " backtrace") || starts(text, n, "  backtrace");
 }
 
 /* Titles of stacks that are not where it happened. */
@@ -272,10 +285,30 @@ static bool is_other_stack(const char *text, size_t n)
 	       starts(text, n, "INFO: Allocated in");
 }
 
+/* `  comm "sh", pid 77, jiffies 4294940000 (age 7.000s)` of a leak: who asked for the memory. */
+static void parse_leak(struct finding *f, const char *text, size_t n)
+{
+	char buf[96];
+	const char *p;
+
+	copy_text(buf, sizeof(buf), text, n);
+	p = strstr(buf, "\", pid ");
+	if (!p || f->comm[0])
+		return;
+	f->pid = (int32_t)strtoul(p + 7, NULL, 10);
+	snprintf(f->comm, sizeof(f->comm), "%.*s", (int)(p - buf) - 8, buf + 8);
+}
+
 static void collect(struct report *r, const char *text, size_t n)
 {
 	struct log_symbol sym;
 
+	if (starts(text, n, "kmemleak: ")) { /* in front of each line of a report */
+		text += 10;
+		n -= 10;
+	}
+	if (starts(text, n, "  comm \""))
+		parse_leak(r->finding, text, n);
 	if (starts(text, n, "CPU: "))
 		parse_cpu(r->finding, text, n);
 	if (!r->finding->file[0] && r->phase == REPORT_HEAD && r->row->class == FINDING_CLASS_RCU)
@@ -379,7 +412,7 @@ static void title_from_head(const struct report *r, char *title, size_t size)
 	else if (str_starts(head, "Kernel panic - not syncing: "))
 		head += strlen("Kernel panic - not syncing: ");
 	title[0] = '\0';
-	put(title, size, "%s", head);
+	put_text(title, size, head);
 	p = strstr(title, " ]---");
 	if (p)
 		*p = '\0';
@@ -411,7 +444,7 @@ static void title_from_head(const struct report *r, char *title, size_t size)
 	for (p = title + strlen(title); p > title && strchr(". :", p[-1]); p--)
 		p[-1] = '\0';
 	if (!*title)
-		put(title, size, "%s", finding_class_table[r->finding->class].meaning);
+		put_text(title, size, finding_class_table[r->finding->class].meaning);
 }
 
 /* Without functions: the words of the title, numbers taken out. */
@@ -438,15 +471,16 @@ static void fingerprint_text(const struct finding *f, char *to, size_t size)
 
 static void make_fingerprint(struct finding *f)
 {
-	size_t o;
-
 	if (!f->n_frames) {
 		fingerprint_text(f, f->fingerprint, sizeof(f->fingerprint));
 		return;
 	}
-	o = (size_t)snprintf(f->fingerprint, sizeof(f->fingerprint), "%s", finding_class_table[f->class].name);
-	for (uint32_t i = 0; i < f->n_frames && o < sizeof(f->fingerprint); i++)
-		o += (size_t)snprintf(f->fingerprint + o, sizeof(f->fingerprint) - o, ":%s", f->frames[i]);
+	f->fingerprint[0] = '\0';
+	put_text(f->fingerprint, sizeof(f->fingerprint), finding_class_table[f->class].name);
+	for (uint32_t i = 0; i < f->n_frames; i++) {
+		put_text(f->fingerprint, sizeof(f->fingerprint), ":");
+		put_text(f->fingerprint, sizeof(f->fingerprint), f->frames[i]);
+	}
 }
 
 void report_update(struct report *r)
@@ -455,7 +489,7 @@ void report_update(struct report *r)
 	char base[FINDING_TITLE_MAX] = "";
 
 	if (r->row->title)
-		put(base, sizeof(base), "%s", r->row->title);
+		put_text(base, sizeof(base), r->row->title);
 	else if (f->class == FINDING_CLASS_WARN && f->file[0])
 		put(base, sizeof(base), "WARNING at %s:%u", f->file, f->line);
 	else
@@ -465,7 +499,8 @@ void report_update(struct report *r)
 
 	memcpy(f->title, base, sizeof(base));
 	if (f->function[0] && !(r->row->flags & CRASH_NO_FUNCTION) && !strstr(base, f->function)) {
-		put(f->title, sizeof(f->title), " in %s", f->function);
+		put_text(f->title, sizeof(f->title), " in ");
+		put_text(f->title, sizeof(f->title), f->function);
 		if (f->module[0])
 			put(f->title, sizeof(f->title), " [%s]", f->module);
 	}

@@ -15,6 +15,7 @@
 
 #define PANIC	       FINDING_CLASS_PANIC, FINDING_CRASH
 #define OOPS	       FINDING_CLASS_OOPS, FINDING_CRASH
+#define SOFT_OOPS      FINDING_CLASS_OOPS, FINDING_NOTICE
 #define BUG	       FINDING_CLASS_BUG, FINDING_CRASH
 #define SANITIZER      FINDING_CLASS_SANITIZER, FINDING_CRASH
 #define SOFT_SANITIZER FINDING_CLASS_SANITIZER, FINDING_WARN
@@ -87,6 +88,7 @@ const struct crash_pattern crash_patterns[] = {
 { "vmem leaked ", " bytes", LEAK, 5, LINE, NULL },						/* zfs: the same, before 0.8 */
 { "__kmem_cache_create_args(", ") failed", INFO, 5, LINE, NULL },				/* zfs: spl/spl-kmem-cache.c */
 { "Kicked taskq", NULL, INFO, 5, LINE | CRASH_AFTER_COLON, NULL },				/* zfs: spl/spl-taskq.c */
+{ "zio pool=", " error=", INFO, 5, LINE, "I/O of a pool failed" },				/* zfs: zfs/vdev_disk.c */
 { "ZFS: Failed to Load ZFS", NULL, NOTICE, 5, LINE, NULL },					/* zfs: zfs_ioctl_os.c */
 
 /* --- sanitizers */
@@ -97,7 +99,8 @@ const struct crash_pattern crash_patterns[] = {
 { "UBSAN: ", " in ", SOFT_SANITIZER, 9, 0, NULL },						/* lib/ubsan.c */
 { "BUG: memory leak", NULL, LEAK, 9, 0, "memory leak" },					/* syzkaller's own header over a kmemleak report */
 { "unreferenced object 0x", NULL, LEAK, 5, 0, "memory leak" },					/* mm/kmemleak.c */
-{ "kmemleak: ", " new suspected memory leaks", LEAK, 5, LINE, NULL },				/* mm/kmemleak.c */
+{ "kmemleak: unreferenced object 0x", NULL, LEAK, 5, 0, "memory leak" },			/* mm/kmemleak.c, parameter verbose */
+{ "kmemleak: ", " new suspected memory leaks", LEAK, 5, LINE | CRASH_CONSEQUENCE, NULL },	/* mm/kmemleak.c: the sum of a scan */
 
 /* --- lockdep and friends: kernel/locking/lockdep.c unless named; INFO: before 4.14 */
 { "BUG: MAX_", "too low!", NOTICE, 5, LINE, "lockdep ran out of room and turned itself off" },
@@ -149,13 +152,11 @@ const struct crash_pattern crash_patterns[] = {
 { "watchdog: CPU ", "became unstuck", SKIP },
 { "rcu: INFO: Stall ended before state dump start", NULL, SKIP },				/* kernel/rcu/tree_stall.h */
 { "INFO: Stall ended before state dump start", NULL, SKIP },
-{ "rcu: INFO: ", "detected stall", STALL, 8, 0, NULL },					/* kernel/rcu/tree_stall.h */
-{ "rcu: INFO: ", "self-detected stall", STALL, 8, 0, NULL },
+{ "rcu: INFO: ", "detected stall", STALL, 8, 0, NULL },					/* kernel/rcu/tree_stall.h, tasks.h */
 { "rcu: INFO: ", "detected expedited stall", STALL, 8, 0, NULL },				/* kernel/rcu/tree_exp.h */
-{ "INFO: rcu", " stall", STALL, 8, 0, NULL },							/* before 4.20 */
+{ "INFO: rcu", " stall", STALL, 8, 0, NULL },							/* before 4.20; kernel/rcu/tasks.h */
 { "rcu: ", "kthread starved for", STALL, 3, F | CRASH_CONSEQUENCE, NULL },						/* kernel/rcu/tree_stall.h */
 { "rcu: ", "kthread timer wakeup didn't happen", STALL, 3, F | CRASH_CONSEQUENCE, NULL },
-{ "INFO: rcu_tasks", "detected stalls", STALL, 8, 0, NULL },					/* kernel/rcu/tasks.h */
 { "BUG: workqueue lockup", NULL, STALL, 8, 0, NULL },						/* kernel/workqueue.c */
 { "INFO: task ", " blocked for more than ", HANG, 8, 0, NULL },				/* kernel/hung_task.c */
 { "INFO: task ", " blocked in I/O wait for more than ", HANG, 8, 0, NULL },			/* the same since 6.16 */
@@ -209,8 +210,10 @@ const struct crash_pattern crash_patterns[] = {
 { "Kernel stack overflow.", NULL, OOPS, 8, 0, "kernel stack overflow" },				/* arch/s390/kernel/traps.c */
 { "Insufficient stack space to handle exception", NULL, OOPS, 9, 0, "kernel stack overflow" },	/* arch/arm64, riscv kernel/traps.c */
 { "Internal error: ", NULL, OOPS, 2, F, NULL },						/* arch/arm*: kernel/traps.c die() */
-{ "Unhandled fault: ", NULL, OOPS, 6, F, NULL },						/* arch/arm/mm/fault.c */
-{ "Unhandled prefetch abort: ", NULL, OOPS, 6, F, NULL },
+/* A program's fault as well; in the kernel "Internal error" follows and says that it is an oops. */
+{ "Unhandled fault: ", NULL, SOFT_OOPS, 6, F, NULL },						/* arch/arm/mm/fault.c */
+{ "Unhandled prefetch abort: ", NULL, SOFT_OOPS, 6, F, NULL },
+{ "Alignment trap: not handling instruction", NULL, SOFT_OOPS, 3, F, NULL },			/* arch/arm/mm/alignment.c */
 { "Bad mode in ", "detected", OOPS, 6, 0, NULL },						/* arch/arm64/kernel/traps.c */
 { "SError Interrupt on CPU", NULL, OOPS, 6, 0, NULL },						/* arch/arm64/kernel/traps.c */
 { "Unexpected kernel ", " exception at EL1", OOPS, 6, F, NULL },				/* arch/arm64/kernel/debug-monitors.c */
@@ -272,6 +275,11 @@ const struct crash_pattern crash_patterns[] = {
 { "Memory cgroup out of memory: Kill", NULL, OOM, 5, LINE, NULL },
 { "page allocation failure: order:", NULL, INFO, 5, LINE | CRASH_AFTER_COLON, NULL },		/* mm/page_alloc.c */
 { "segfault at ", NULL, INFO, 5, LINE | CRASH_AFTER_COLON, NULL },				/* arch/x86/mm/fault.c: a program */
+{ "traps: ", " trap ", INFO, 5, LINE, NULL },							/* arch/x86/kernel/traps.c: a program */
+{ "I/O error, dev ", NULL, INFO, 5, LINE | CRASH_AFTER_COLON, NULL },				/* block/blk-core.c, since 5.16 without "blk_update_request: " */
+{ "clocksource: ", "unstable", INFO, 5, LINE, NULL },						/* kernel/time/clocksource.c */
+{ "tsc: Marking TSC unstable", NULL, INFO, 5, LINE, NULL },					/* arch/x86/kernel/tsc.c */
+{ "TSC found unstable", NULL, INFO, 5, LINE | CRASH_AFTER_COLON, NULL },			/* arch/x86/kernel/tsc.c */
 { "mce: [Hardware Error]", NULL, NOTICE, 5, LINE, NULL },					/* arch/x86/kernel/cpu/mce */
 { "EXT4-fs error (device ", NULL, NOTICE, 5, LINE, NULL },					/* fs/ext4/super.c */
 };

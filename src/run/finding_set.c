@@ -73,6 +73,12 @@ static void find_cause(const struct finding_set *s, struct finding *f, const str
 
 		if (old == f || old->is_secondary)
 			continue;
+		if (is_consequence && f->class == FINDING_CLASS_LEAK) {
+			/* The sum at the end of a scan: nothing new when the leaks were told one by one. */
+			if (old->class != FINDING_CLASS_LEAK)
+				continue;
+			f->severity = FINDING_INFO;
+		}
 		if (is_consequence ? old->severity >= FINDING_WARN : old->severity == FINDING_CRASH) {
 			/* Another crash of its own is no consequence: two threads may find two bugs. */
 			if (!is_consequence && f->severity >= FINDING_CRASH && f->class != FINDING_CLASS_PANIC)

@@ -186,6 +186,21 @@ static const struct text texts[] = {
 	  "=============================================================================\nBUG kmalloc-64 (Tainted: G           O     ): Right Redzone overwritten\n"
 	  "-----------------------------------------------------------------------------\n\n0xffff888-0xffff889 @offset=1. First byte 0x41 instead of 0xcc\nCall Trace:\n" TRACE },
 	{ "kmemleak", FINDING_CLASS_LEAK, 122, NULL, NULL, "kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)\n" },
+	{ "kmemleak, one by one", FINDING_CLASS_LEAK, 122, "memory leak in culprit [mod]", "leak:culprit:caller_one",
+	  "kmemleak: unreferenced object 0xffff88810a2c8400 (size 1024):\nkmemleak:   comm \"sh\", pid 77, jiffies 4294940000 (age 7.000s)\n"
+	  "kmemleak:   hex dump (first 32 bytes):\nkmemleak:     6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b  kkkkkkkkkkkkkkkk\nkmemleak:   backtrace:\n"
+	  "kmemleak:     [<00000000f3b3b5f1>] __kmem_cache_alloc_node+0x1c0/0x2f0\nkmemleak:     [<00000000aaaabbbb>] kmalloc_trace+0x26/0xc0\n"
+	  "kmemleak:     [<000000001d6b3c4e>] culprit+0x1b/0x40 [mod]\nkmemleak:     [<00000000ccccdddd>] caller_one+0x99/0x100\n"
+	  "kmemleak: 1 new suspected memory leaks (see /sys/kernel/debug/kmemleak)\n" },
+	{ "kmemleak's file on the console, since 6.7", FINDING_CLASS_LEAK, 122, "memory leak in culprit", "leak:culprit:caller_one",
+	  "unreferenced object 0xffff88810a2c8400 (size 1024):\n  comm \"sh\", pid 77, jiffies 4294940000\n  hex dump (first 32 bytes):\n"
+	  "    6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b  kkkkkkkkkkkkkkkk\n  backtrace (crc 12345678):\n    __kmalloc_cache_noprof+0x1c0/0x2f0\n"
+	  "    culprit+0x1b/0x40\n    caller_one+0x99/0x100\n" },
+	{ "arm: a program's bus error", FINDING_CLASS_OOPS, 0, NULL, NULL,
+	  "8<--- cut here ---\nUnhandled fault: external abort on non-linefetch (0x1028) at 0xb6f4d000\n[b6f4d000] *pgd=6d1a8831\n" },
+	{ "arm: the kernel's bus error", FINDING_CLASS_OOPS, 122, NULL, "oops:culprit",
+	  "8<--- cut here ---\nUnhandled fault: external abort on non-linefetch (0x1028) at 0xb6f4d000\n[b6f4d000] *pgd=6d1a8831\n"
+	  "Internal error: : 1028 [#1] SMP ARM\nModules linked in:\nPC is at culprit+0x10/0x18\n" },
 	{ "bad page", FINDING_CLASS_BUG, 122, NULL, NULL, "BUG: Bad page state in process sh  pfn:12345\npage:ffffea refcount:-1 mapcount:0\nCall Trace:\n" TRACE },
 	{ "busy inodes", FINDING_CLASS_BUG, 122, NULL, NULL, "VFS: Busy inodes after unmount of dm-0 (zfs)\n" },
 	{ "no root", FINDING_CLASS_BOOT_FAILURE, 123, NULL, NULL,
