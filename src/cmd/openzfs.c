@@ -296,7 +296,7 @@ static const struct subcommand subs[] = {
 	{ "configure", "[-k KERNEL]... [-a ARCH] [--debug] [--gpl] [-- configure options]",
 	  "Configure the tree for kernels of the store", configure_rows, ARRAY_SIZE(configure_rows), configure_main },
 	{ "make", "[-k KERNEL]... [-a ARCH] [target...]",
-	  "Build it; 'install' adds the tests, 'modules' and 'programs' build only those",
+	  "Build it; 'install' adds the tests; 'modules', 'programs', 'tools' (no zdb, no ztest) build only those",
 	  make_rows, ARRAY_SIZE(make_rows), make_main },
 	{ "stage", "[-k KERNEL]... [-a ARCH] [--build DIR]", "Bring the layer up to date (a run does that by itself)",
 	  status_rows, ARRAY_SIZE(status_rows), stage_main },

@@ -8,6 +8,12 @@
  * CROSS_COMPILE of the environment to it. KERNEL_CC must always be given:
  * configure tries flags for the modules with it, and with the host's compiler
  * otherwise.
+ *
+ * Programs name few of the libraries that they use through others (libzfs.so
+ * needs libuutil.so). Debian's libtool leaves those out of the command line
+ * (link_all_deplibs=no) and trusts the linker to find them by the RUNPATH in
+ * libzfs.so, which a native linker follows and a cross linker does not: it is
+ * told the folders of the build.
  */
 
 #include "image/openzfs_cross.h"
@@ -66,11 +72,23 @@ static bool knows_kernel_arch(const char *tree)
 	return fs_read(path, 1 << 20, &text, NULL) == 0 && strstr(str_cstr(&text), "KERNEL_ARCH");
 }
 
-int openzfs_cross_init(const struct paths *paths, const char *tree, const struct kernel *kernel, struct openzfs_cross *ret,
-		       struct error *err)
+/* Up to 2.1 each library has a folder of its own, later there is one for all. */
+static char *linker_flags(const char *home)
+{
+	static const char *const libraries[] = { "libnvpair", "libuutil", "libzfs_core", "libzfs", "libzpool" };
+	_cleanup_str_ struct str flags = STR_INIT;
+
+	str_addf(&flags, "-Wl,-rpath-link,%s/build/.libs", home);
+	for (size_t i = 0; i < ARRAY_SIZE(libraries); i++)
+		str_addf(&flags, " -Wl,-rpath-link,%s/build/lib/%s/.libs", home, libraries[i]);
+	return mem_strdup(str_cstr(&flags));
+}
+
+int openzfs_cross_init(const struct paths *paths, const char *tree, const char *home, const struct kernel *kernel,
+		       struct openzfs_cross *ret, struct error *err)
 {
 	const struct arch *arch = arch_find(kernel->arch);
-	_cleanup_free_ char *root = NULL, *triplet = NULL, *build = NULL;
+	_cleanup_free_ char *root = NULL, *triplet = NULL, *build = NULL, *flags = NULL;
 
 	if (!arch || arch == arch_native())
 		return 0;
@@ -82,6 +100,8 @@ int openzfs_cross_init(const struct paths *paths, const char *tree, const struct
 	strv_addf(&ret->args, "--build=%s", build);
 	strv_addf(&ret->args, "--host=%s", triplet);
 	strv_addf(&ret->args, "CC=%sgcc --sysroot=%s", arch->cross_prefix, root);
+	flags = linker_flags(home);
+	strv_addf(&ret->args, "LDFLAGS=%s", flags);
 	strv_addf(&ret->args, "KERNEL_CROSS_COMPILE=%s", arch->cross_prefix);
 	strv_addf(&ret->args, "KERNEL_ARCH=%s", arch->kernel_arch);
 	strv_addf(&ret->args, "KERNEL_CC=%sgcc", arch->cross_prefix);

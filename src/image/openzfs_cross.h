@@ -21,6 +21,9 @@ struct openzfs_cross {
 void openzfs_cross_clear(struct openzfs_cross *c);
 #define _cleanup_openzfs_cross_ _cleanup_(openzfs_cross_clear)
 
-/* Makes the sysroot when it is missing. ERROR_MISSING with a hint when there is no compiler. */
-int openzfs_cross_init(const struct paths *paths, const char *tree, const struct kernel *kernel, struct openzfs_cross *ret,
-		       struct error *err);
+/*
+ * home: openzfs_home(), which the build folder is in. Makes the sysroot when it is missing. ERROR_MISSING with a hint
+ * when there is no compiler.
+ */
+int openzfs_cross_init(const struct paths *paths, const char *tree, const char *home, const struct kernel *kernel,
+		       struct openzfs_cross *ret, struct error *err);

@@ -76,13 +76,27 @@ static void add_path(struct strv *env, const char *path)
 	strv_addf(env, "PATH=%s%s%s", dir ? dir : "", dir ? ":" : "", path);
 }
 
-/* more: what a cross build needs, or NULL. */
+/* Whether the variable of an "NAME=VALUE" has a row there. */
+static bool is_named(const char *variable, const struct strv *rows)
+{
+	size_t n = strcspn(variable, "=") + 1;
+
+	for (size_t i = 0; i < rows->n; i++)
+		if (strncmp(rows->v[i], variable, n) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * more: what a cross build needs. What the user's environment says of the same
+ * is left out: of two variables of one name libc's getenv() takes the first,
+ * but a shell, which configure is, the last.
+ */
 static void build_environment(const struct strv *more, struct strv *env)
 {
-	if (more) /* first: the first of two variables counts */
-		strv_add_all(env, more->v);
+	strv_add_all(env, more->v);
 	for (char **e = environ; *e; e++) {
-		bool is_bad = false;
+		bool is_bad = is_named(*e, more);
 
 		for (size_t i = 0; i < ARRAY_SIZE(bad_variables); i++)
 			is_bad = is_bad || str_starts(*e, bad_variables[i]);
@@ -159,7 +173,7 @@ static int run_autogen(const char *tree, struct error *err)
 	if (fs_exists(configure))
 		return 0;
 	strv_add(&argv, "./autogen.sh");
-	if (run_shown(&argv, tree, NULL, err) == 0)
+	if (run_shown(&argv, tree, &(struct strv)STRV_INIT, err) == 0)
 		return 0;
 	error_wrap(err, "make '%s'", configure);
 	return error_hint(err, "apt install autoconf automake libtool gettext pkg-config");
@@ -299,7 +313,7 @@ int openzfs_configure(const struct paths *paths, const char *tree, const struct 
 	_cleanup_openzfs_cross_ struct openzfs_cross cross = { 0 };
 	_cleanup_close_ int lock = -1;
 
-	if (check_tree(tree, kernel, err) < 0 || openzfs_cross_init(paths, tree, kernel, &cross, err) < 0 ||
+	if (check_tree(tree, kernel, err) < 0 || openzfs_cross_init(paths, tree, home, kernel, &cross, err) < 0 ||
 	    fs_mkdir_p(home, 0755, err) < 0)
 		return -1;
 	lock = lock_home(home, "configuring OpenZFS", err);
@@ -417,18 +431,50 @@ static bool has_user_space(const char *dir)
 	return fs_exists(new) || fs_exists(old);
 }
 
-/*
- * What a machine gets of user space, without tests and manuals. Up to 2.1 each
- * folder has a makefile of its own; later there is one for all.
- */
-static int run_programs(const struct folder *f, struct error *err)
+/* Up to 2.1 each folder has a makefile of its own; later there is one for all. */
+static bool has_makefiles(const struct folder *f)
 {
 	_cleanup_free_ char *old = fs_join(f->dir, "cmd/zpool/Makefile");
+
+	return fs_exists(old);
+}
+
+/*
+ * What makes and shows pools. The programs left out (zdb, ztest, zhack,
+ * raidz_test) are linked with libzpool, which compiles all of the module a
+ * second time and is most of what user space costs. The folders of lib/ are in
+ * the order of the tree's own SUBDIRS; those of other versions are not there.
+ */
+static int run_tools(const struct folder *f, struct error *err)
+{
+	static const char *const folders[] = {
+		"lib/libavl",	 "lib/libicp",	  "lib/libshare", "lib/libspl",	   "lib/libtpool",	"lib/libzstd",
+		"lib/libefi",	 "lib/libnvpair", "lib/libzutil", "lib/libunicode", "lib/libuutil",	"lib/libzfs_core",
+		"lib/libzfs",	 "cmd/zpool",	  "cmd/zfs",	  "cmd/zinject",    "cmd/zstream",	"cmd/mount_zfs",
+	};
+	static const char *const programs[] = { "zpool", "zfs", "zinject", "zstream", "mount.zfs", NULL };
+
+	if (run_make(f, NULL, "gitrev", NULL, err) < 0)
+		return -1;
+	if (!has_makefiles(f))
+		return run_make(f, NULL, NULL, programs, err);
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+		_cleanup_free_ char *makefile = mem_printf("%s/%s/Makefile", f->dir, folders[i]);
+
+		if (fs_exists(makefile) && run_make(f, folders[i], NULL, NULL, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* What a machine gets of user space, without tests and manuals. */
+static int run_programs(const struct folder *f, struct error *err)
+{
 	_cleanup_strv_ struct strv names = STRV_INIT;
 
 	if (run_make(f, NULL, "gitrev", NULL, err) < 0)
 		return -1;
-	if (fs_exists(old))
+	if (has_makefiles(f))
 		return run_make(f, "lib", NULL, NULL, err) < 0 ? -1 : run_make(f, "cmd", NULL, NULL, err);
 	openzfs_stage_programs(&names);
 	return run_make(f, NULL, NULL, (const char *const *)names.v, err);
@@ -444,6 +490,8 @@ static int run_target(const struct folder *f, const char *target, struct error *
 		return run_make(f, "module", NULL, NULL, err);
 	if (str_eq(target, "programs"))
 		return run_programs(f, err);
+	if (str_eq(target, "tools"))
+		return run_tools(f, err);
 	return run_make(f, NULL, target, NULL, err);
 }
 
@@ -485,7 +533,7 @@ int openzfs_make_targets(const struct paths *paths, const char *tree, const stru
 	struct folder f = { .home = home, .env = &cross.env };
 	_cleanup_close_ int lock = -1;
 
-	if (check_tree(tree, kernel, err) < 0 || openzfs_cross_init(paths, tree, kernel, &cross, err) < 0 || fs_mkdir_p(home, 0755, err) < 0)
+	if (check_tree(tree, kernel, err) < 0 || openzfs_cross_init(paths, tree, home, kernel, &cross, err) < 0 || fs_mkdir_p(home, 0755, err) < 0)
 		return -1;
 	lock = lock_home(home, "building OpenZFS", err);
 	dir = lock < 0 ? NULL : build_folder(tree, home, kernel, &cross, err);

@@ -24,4 +24,5 @@ void sysroot_environment(const struct paths *paths, const struct arch *arch, str
 
 	strv_addf(env, "PKG_CONFIG_LIBDIR=%s/usr/lib/%s/pkgconfig:%s/usr/share/pkgconfig", root, triplet, root);
 	strv_addf(env, "PKG_CONFIG_SYSROOT_DIR=%s", root);
+	strv_add(env, "PKG_CONFIG_PATH="); /* the user's own is searched before the others */
 }

@@ -23,6 +23,7 @@
 #include "run/host_hooks.h"
 #include "spec/arch.h"
 #include "sys/fs.h"
+#include "sys/loop.h"
 #include "sys/proc.h"
 
 void facts_clear(struct run_facts *f)
@@ -157,7 +158,9 @@ static void choose_accel(struct run_facts *f)
 static int pack(struct run_facts *f, enum run_layer layer, const struct layer_source *src, size_t n, struct error *err)
 {
 	const char *fstype = f->kernel.erofs != TRI_NO ? NULL : f->kernel.squashfs != TRI_NO ? "squashfs" : "ext4";
+	uint64_t start = loop_now_ns();
 	bool ready;
+	int r;
 
 	if (!n)
 		return 0;
@@ -169,7 +172,9 @@ static int pack(struct run_facts *f, enum run_layer layer, const struct layer_so
 			return 0;
 		layer_image_clear(&f->layers[layer]); /* its key is part of the template's, which is printed */
 	}
-	return layer_get(f->paths, src, n, fstype, &f->layers[layer], err);
+	r = layer_get(f->paths, src, n, fstype, &f->layers[layer], err);
+	f->pack_ns += loop_now_ns() - start;
+	return r;
 }
 
 static int pack_kernel(struct run_facts *f, struct error *err)
@@ -212,6 +217,7 @@ static int pack_zfs(struct run_facts *f, struct error *err)
 					    .wants_gpl = zfs_flag(f->spec, "gpl") };
 	struct openzfs_stage st = { 0 };
 	struct layer_source *src = NULL;
+	uint64_t start = loop_now_ns();
 	size_t n = 0;
 	int r;
 
@@ -219,6 +225,7 @@ static int pack_zfs(struct run_facts *f, struct error *err)
 		return 0;
 	if (openzfs_layer(f->paths, &rq, &f->kernel, &st, err) < 0)
 		return -1;
+	f->stage_ns = loop_now_ns() - start;
 	for (size_t i = 0; i < st.dirs.n; i++)
 		*VEC_PUSH(src, n) = (struct layer_source){ .host = st.dirs.v[i], .guest = "/" };
 	strv_add_all(&f->zfs_modules, st.modules.v);

@@ -72,6 +72,7 @@ struct run_facts {
 	bool is_host_root;
 	struct vmm_caps caps;
 	struct profile_set profiles;
+	uint64_t stage_ns, pack_ns; /* what staging OpenZFS and making images of layers took */
 	enum accel accel;
 	uint32_t host_cpus; /* online */
 	struct layer_image layers[RUN_N_LAYERS]; /* path NULL: empty */

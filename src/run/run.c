@@ -149,6 +149,8 @@ static json_t *result_json(const struct run_facts *f, const struct run_plan *p, 
 	json_object_set_new(j, "duration_ms", json_integer((json_int_t)((o->ended_ns - o->started_ns) / 1000000)));
 	json_object_set_new(j, "startup_ms",
 			    o->running_ns ? json_integer((json_int_t)((o->running_ns - o->started_ns) / 1000000)) : json_null());
+	json_object_set_new(j, "stage_ms", json_real((double)f->stage_ns / 1e6));
+	json_object_set_new(j, "pack_ms", json_real((double)f->pack_ns / 1e6));
 	json_object_set_new(j, "stages", stages_json(o));
 	json_object_set_new(j, "is_clone", json_boolean(o->was_clone));
 	json_object_set_new(j, "is_prepared", json_boolean(o->was_prepared));

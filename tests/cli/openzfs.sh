@@ -61,6 +61,10 @@ install: all
 	mkdir -p \$(DESTDIR)/usr/local/share/zfs \$(DESTDIR)/usr/lib/modules/$release/extra
 	echo tests >\$(DESTDIR)/usr/local/share/zfs/zfs-tests.sh
 	cp module/zfs.ko \$(DESTDIR)/usr/lib/modules/$release/extra/
+gitrev:
+	@:
+zpool zfs zinject zstream mount.zfs:
+	echo \$@ >>tools
 broken:
 	@echo "spa.c:1:1: error: expected something" >&2; false
 MAKE
@@ -191,9 +195,16 @@ status "configure for it" 0 quiz openzfs -a $arch configure
 args=$(cat "$home/build/configure.args")
 like "the host is the target" "$args" "*--host=$arch-linux-gnu*"
 like "its compiler, with the sysroot" "$args" "*CC=$arch-linux-gnu-gcc --sysroot=$sysroot*"
+like "the linker finds what libraries need" "$args" "*LDFLAGS=*-rpath-link,$home/build/.libs *-rpath-link,$home/build/lib/libuutil/.libs*"
 like "the compiler of the modules" "$args" "*KERNEL_CC=$arch-linux-gnu-gcc*"
 like "a tree that passes nothing on gets ARCH" "$(cat "$home/build/configure.env")" "ARCH=*CROSS_COMPILE=$arch-linux-gnu-*"
 like "libraries of the target only" "$(cat "$home/build/configure.env")" "*PKG_CONFIG_SYSROOT_DIR=$sysroot*"
+cp "$home/build/configure.env" "$scratch/alone.env"
+status "with a developer's own environment" 0 env ARCH=mips CROSS_COMPILE=mips-linux- PKG_CONFIG_LIBDIR=/nowhere \
+	PKG_CONFIG_PATH=/nowhere PKG_CONFIG_SYSROOT_DIR=/nowhere quiz openzfs -a $arch configure
+is "it is the same" "$(cat "$home/build/configure.env")" "$(cat "$scratch/alone.env")"
+quiz openzfs -a $arch make tools >/dev/null 2>&1 # staging misses the modules
+is "tools only: they are what pools are made with" "$(sort "$home/build/tools" | tr '\n' ' ')" "mount.zfs zfs zinject zpool zstream "
 echo '# KERNEL_ARCH' >config/kernel.m4
 status "a tree that passes it on" 0 quiz openzfs configure -a $arch
 is "gets no ARCH" "$(grep -c ^ARCH= "$home/build/configure.env")" 0
