@@ -35,6 +35,8 @@ static int run_in(const char *id, const struct runspec *rs, struct error *err)
 		strv_add(&p.env, rs->env.v[i]);
 	r = client_exec(c, &p, &status, err);
 	strv_clear(&p.env);
+	if (client_input_error(c))
+		command_print_error(client_input_error(c));
 	client_free(c);
 	return finish(r, status, err);
 }

@@ -160,8 +160,8 @@ static int with_client(const struct run_request *req, const char *id, const char
  * Runs the program of the run as a client; *ret_crash tells whether the kernel crashed meanwhile,
  * *ret_is_up whether the machine stays (it was not told to stop).
  */
-static int run_program(const struct run_request *req, const char *id, int *ret_status, char **ret_crash, bool *ret_is_up,
-		       struct error *err)
+static int run_program(const struct run_request *req, const char *id, void (*print)(const char *text), int *ret_status,
+		       char **ret_crash, bool *ret_is_up, struct error *err)
 {
 	struct client *c;
 	int r;
@@ -169,6 +169,11 @@ static int run_program(const struct run_request *req, const char *id, int *ret_s
 	if (with_client(req, id, "run", &c, err) < 0)
 		return -1;
 	r = client_exec_planned(c, ret_status, err);
+	if (client_input_error(c)) {
+		_cleanup_free_ char *line = mem_printf("quiz: %s\n", client_input_error(c)->text);
+
+		print(line);
+	}
 	client_free(c);
 	if (with_client(req, id, "verdict", &c, NULL) == 0) {
 		*ret_crash = mem_strdup(crash_of(c));
@@ -212,7 +217,7 @@ static int be_owner(const struct run_request *req, const char *id, void (*print)
 	bool is_up = false;
 	int r;
 
-	r = run_program(req, id, ret_status, &crash, &is_up, err);
+	r = run_program(req, id, print, ret_status, &crash, &is_up, err);
 	if (crash) {
 		_cleanup_free_ char *what = mem_printf("quiz: crash: %s\n", crash);
 

@@ -40,7 +40,7 @@ struct client {
 	size_t room;
 	int n_signals, program_status;
 	enum client_end end;
-	struct error err;
+	struct error err, input_error;
 	const char *program; /* borrowed; for errors */
 	int fd;		     /* the channel's */
 	char *note;	     /* owned; text of the last CLIENT_NOTE */
@@ -84,6 +84,13 @@ static void outlet_end(void *ctx)
 		channel_send(c->ch, SESSION, eof, .stream = WIRE_STDIN);
 }
 
+static void outlet_input_lost(void *ctx, int errnum)
+{
+	struct client *c = ctx;
+
+	error_sys(&c->input_error, errnum, LOCAL_INPUT);
+}
+
 static void outlet_consumed(void *ctx, unsigned stream, size_t n)
 {
 	struct client *c = ctx;
@@ -114,7 +121,7 @@ static void outlet_lost(void *ctx, int errnum)
 	struct client *c = ctx;
 
 	if (errnum != EPIPE && !error_is_set(&c->err))
-		error_sys(&c->err, errnum, "write the program's output to stdout");
+		error_sys(&c->err, errnum, LOCAL_OUTPUT);
 	if (c->stdout_only)
 		stop(c, CLIENT_DETACHED);
 	else
@@ -124,8 +131,8 @@ static void outlet_lost(void *ctx, int errnum)
 static void make_local(struct client *c, bool tty)
 {
 	c->tty = tty;
-	const struct outlet o = { outlet_room,	  outlet_input,	 outlet_end,  outlet_consumed,
-				  outlet_winsize, outlet_escape, outlet_lost, c };
+	const struct outlet o = { outlet_room,	    outlet_input,   outlet_end,	   outlet_input_lost,
+				  outlet_consumed, outlet_winsize, outlet_escape, outlet_lost,	     c };
 
 	c->local = local_new(c->loop, &o);
 }
@@ -302,6 +309,11 @@ const char *client_id(const struct client *c)
 const json_t *client_status(const struct client *c)
 {
 	return c->status;
+}
+
+const struct error *client_input_error(const struct client *c)
+{
+	return error_is_set(&c->input_error) ? &c->input_error : NULL;
 }
 
 /* ---- finding machines ---- */

@@ -36,6 +36,8 @@ int client_open(const struct paths *p, const char *id, const char *purpose, stru
 void client_free(struct client *c);
 const char *client_id(const struct client *c);
 const json_t *client_status(const struct client *c);
+/* Our stdin could not be read to its end, which the program does not know; NULL: it could. Borrowed. */
+const struct error *client_input_error(const struct client *c);
 
 /* Runs a program with our streams. *ret_status: its status, 128+signal, 126, 127, or 120 when the machine went away. */
 int client_exec(struct client *c, const struct run_program *program, int *ret_status, struct error *err);

@@ -167,7 +167,9 @@ static void on_input(void *ctx, int fd, short events)
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	if (n <= 0) {
-		end_input(l); /* EIO: the terminal went away, or we are in the background */
+		if (n < 0 && errno != EBADF) /* EBADF: nohup's, open for writing only, as good as closed */
+			l->outlet.input_lost(l->outlet.ctx, errno);
+		end_input(l);
 		return;
 	}
 	if (l->tty)

@@ -21,11 +21,16 @@
 
 struct local;
 
+/* What could not be done when a stream is lost: for error_sys(). */
+#define LOCAL_INPUT  "read the program's input from stdin"
+#define LOCAL_OUTPUT "write the program's output to stdout"
+
 /* Where input goes; every member must be set. */
 struct outlet {
 	size_t (*room)(void *ctx);				  /* bytes of input that may be sent now */
 	void (*input)(void *ctx, const void *mem, size_t n);	  /* n is within room() */
 	void (*end_of_input)(void *ctx);
+	void (*input_lost)(void *ctx, int errnum);		  /* stdin can not be read: end_of_input() comes next */
 	void (*consumed)(void *ctx, unsigned stream, size_t n);	  /* output has been passed on */
 	void (*winsize)(void *ctx, uint16_t rows, uint16_t cols);
 	void (*escape)(void *ctx, char key);			  /* Ctrl-] and a key: 'd' detach, 'k' kill */

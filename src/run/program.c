@@ -40,6 +40,16 @@ static void outlet_end(void *ctx)
 		session_eof(s->program);
 }
 
+/* The program reads its end; whether that is a failure only it can tell. It must not pass for the input's own end. */
+static void outlet_input_lost(void *ctx, int errnum)
+{
+	struct supervisor *s = ctx;
+	struct error err = ERROR_INIT;
+
+	error_sys(&err, errnum, LOCAL_INPUT);
+	strv_add(&s->out->warnings, err.text);
+}
+
 static void outlet_consumed(void *ctx, unsigned stream, size_t n)
 {
 	struct supervisor *s = ctx;
@@ -74,7 +84,7 @@ static void outlet_lost(void *ctx, int errnum)
 
 	if (errnum != EPIPE && !error_is_set(&s->out->error)) {
 		s->out->facts.output_failed = true;
-		error_sys(&s->out->error, errnum, "write the program's output to stdout");
+		error_sys(&s->out->error, errnum, LOCAL_OUTPUT);
 	}
 	if (s->program)
 		session_signal(s->program, SIGPIPE);
@@ -82,8 +92,8 @@ static void outlet_lost(void *ctx, int errnum)
 
 struct outlet program_outlet(struct supervisor *s)
 {
-	return (struct outlet){ outlet_room,	outlet_input,  outlet_end,  outlet_consumed,
-				outlet_winsize, outlet_escape, outlet_lost, s };
+	return (struct outlet){ outlet_room,	 outlet_input,	 outlet_end,	outlet_input_lost,
+				outlet_consumed, outlet_winsize, outlet_escape, outlet_lost, s };
 }
 
 static const char *program_name(const struct supervisor *s)

@@ -35,14 +35,18 @@
 static void (*print_text)(const char *text);
 static bool is_quiet;
 
+static void warn(const char *text)
+{
+	_cleanup_free_ char *line = mem_printf("quiz: %s\n", text);
+
+	if (print_text)
+		print_text(line);
+}
+
 static void note(const char *text)
 {
-	_cleanup_free_ char *line = NULL;
-
-	if (is_quiet || !print_text)
-		return;
-	line = mem_printf("quiz: %s\n", text);
-	print_text(line);
+	if (!is_quiet)
+		warn(text);
 }
 
 char *run_records_dir(const struct paths *p, const struct workspace *ws)
@@ -130,7 +134,7 @@ static json_t *stages_json(const struct outcome *o)
 static json_t *result_json(const struct run_facts *f, const struct run_plan *p, const struct record *rec,
 			   const struct outcome *o, const struct verdict_result *v, uint64_t started_ms)
 {
-	json_t *j = json_object();
+	json_t *j = json_object(), *notes = strings(&o->notes);
 	const struct machine *m = &p->machine;
 	static const char *const types[] = { "auto", "microvm", "q35", "native" };
 
@@ -171,7 +175,9 @@ static json_t *result_json(const struct run_facts *f, const struct run_plan *p, 
 	json_object_set_new(j, "counters", counters_json(o->counters));
 	json_object_set_new(j, "vmcore", o->vmcore ? json_string(o->vmcore) : json_null());
 	json_object_set_new(j, "debug_modules", strings(&p->debug_modules));
-	json_object_set_new(j, "notes", strings(&o->notes));
+	json_object_set_new(j, "notes", strings(&o->warnings));
+	json_array_extend(json_object_get(j, "notes"), notes);
+	json_decref(notes);
 	json_object_set_new(j, "findings", verdict_findings_json(o->analyser, FINDING_INFO));
 	return j;
 }
@@ -362,6 +368,8 @@ static void on_decided(void *ctx, struct outcome *o)
 	annotate_findings(end->facts->paths, end->plan->kernel_id, &end->plan->debug_modules, o->analyser, &o->verdict, &notes);
 	host_hooks_collect(end->facts, &notes);
 	result = result_json(end->facts, end->plan, end->record, o, &o->verdict, end->started_ms);
+	for (size_t i = 0; i < o->warnings.n; i++)
+		warn(o->warnings.v[i]);
 	for (size_t i = 0; i < o->notes.n; i++)
 		note(o->notes.v[i]);
 	report(end->facts, end->record, o, &o->verdict, str_cstr(&notes), result);

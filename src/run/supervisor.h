@@ -67,6 +67,7 @@ struct outcome {
 	uint64_t started_ns, running_ns, ended_ns; /* monotonic: start, program's execve, end */
 	struct outcome_stage stages[OUTCOME_STAGES_MAX];
 	size_t n_stages;
+	struct strv warnings;	       /* for people, quiet or not: what the program could not have of us */
 	struct strv notes;	       /* for people: what could not be brought back from the guest, and the like */
 	char *counters;		       /* owned; "name=value" lines at the end */
 	char *vmcore;		       /* owned; path of the memory written at the end, or NULL */

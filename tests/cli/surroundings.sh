@@ -42,6 +42,14 @@ holds "nothing is remembered" test ! -e "$XDG_CACHE_HOME/quiz/probes/kvm-hangs"
 well_behaved
 
 # ---- our own streams ----
+status "stdin can not be read" 0 sh -c 'quiz --cold -q cat <"$1"' sh "$scratch"
+is "it is told, and the program reads its end" "$err_out" \
+	"quiz: cannot read the program's input from stdin: Is a directory"
+status "in a machine that is up, too" 0 sh -c 'quiz -d sleep 600 >/dev/null 2>&1; quiz exec . cat <"$1"' sh "$scratch"
+is "in the same words" "$err_out" "quiz: cannot read the program's input from stdin: Is a directory"
+quiz stop . >/dev/null 2>&1
+status "stdin is not for reading, as nohup's" 0 sh -c 'quiz --cold cat 0>/dev/null'
+is "is as good as closed" "$err_out" ""
 status "stdin is closed" 0 sh -c 'quiz --cold cat <&-'
 status "stdout is closed, and not used" 0 sh -c 'quiz --cold true >&-'
 status "stdout is closed" 125 sh -c 'quiz --cold echo words >&-'
