@@ -31,6 +31,7 @@ static void check_kvm(struct doctor *d, const struct vmm_caps *caps, const struc
 		[KVM_DENIED] = { DOCTOR_NOTE, "sudo usermod -a -G kvm $USER, then log in again" },
 		[KVM_NESTED_PARA] = { DOCTOR_NOTE, NULL },
 		[KVM_MEMO] = { DOCTOR_NOTE, "quiz doctor --retry-kvm" },
+		[KVM_REFUSED] = { DOCTOR_NOTE, "quiz doctor --retry-kvm" },
 	};
 	enum kvm_state state;
 

@@ -329,6 +329,12 @@ static void prepare_in_background(const struct supervisor_options *run, struct r
 	_exit(0);
 }
 
+/* It was KVM that failed, not the guest: the run is repeated under emulation, and this one leaves no trace. */
+static bool kvm_has_failed(const struct outcome *o)
+{
+	return o->kvm_was_silent || o->kvm_refusal;
+}
+
 /* What is told and recorded once the verdict is known. */
 struct run_end {
 	struct run_facts *facts;
@@ -362,7 +368,7 @@ static void on_decided(void *ctx, struct outcome *o)
 	_cleanup_str_ struct str notes = STR_INIT;
 	json_t *result;
 
-	if (o->kvm_was_silent)
+	if (kvm_has_failed(o))
 		return;
 	note_programs(end->facts, o);
 	annotate_findings(end->facts->paths, end->plan->kernel_id, &end->plan->debug_modules, o->analyser, &o->verdict, &notes);
@@ -400,7 +406,7 @@ static int run_once(struct run_facts *f, const struct run_request *req, struct r
 		describe_for_v(f, &plan);
 		r = supervisor_run(&so, o, err);
 	}
-	if (r == 0 && plan.can_prepare && !req->spec->cold && !o->was_prepared && !o->kvm_was_silent &&
+	if (r == 0 && plan.can_prepare && !req->spec->cold && !o->was_prepared && !kvm_has_failed(o) &&
 	    o->facts.program >= PROGRAM_EXITED && !analyser_crash(o->analyser) &&
 	    (!plan.prepare_on_repeat || template_was_wanted(req->paths, plan.prepared_key)) &&
 	    !template_has_failed(req->paths, plan.prepared_key))
@@ -420,10 +426,14 @@ static int with_record(struct run_facts *f, const struct run_request *req, struc
 	if (facts_gather(f, err) < 0)
 		return -1;
 	r = run_once(f, req, rec, &o, err);
-	if (r == 0 && o.kvm_was_silent) {
-		note("a KVM guest did not say a single byte: this host's KVM does not work; going on under emulation "
-		     "(quiz doctor tells more)");
-		vmm_kvm_memo_set(&f->caps, req->paths->cache, NULL);
+	if (r == 0 && kvm_has_failed(&o)) {
+		_cleanup_free_ char *text =
+			o.kvm_refusal ? mem_printf("KVM makes no machine now: %s", o.kvm_refusal)
+				      : mem_strdup("a KVM guest did not say a single byte: this host's KVM does not work");
+		_cleanup_free_ char *line = mem_printf("%s; going on under emulation (quiz doctor tells more)", text);
+
+		note(line);
+		vmm_kvm_memo_set(&f->caps, req->paths->cache, o.kvm_refusal ? KVM_REFUSED : KVM_MEMO, NULL);
 		outcome_clear(&o);
 		f->accel = ACCEL_TCG;
 		r = run_once(f, req, rec, &o, err);

@@ -33,6 +33,7 @@ void outcome_clear(struct outcome *o)
 	free(o->template_why);
 	free(o->counters);
 	free(o->vmcore);
+	free(o->kvm_refusal);
 	strv_clear(&o->warnings);
 	strv_clear(&o->notes);
 	*o = (struct outcome){ 0 };

@@ -64,6 +64,7 @@ struct outcome {
 	char *template_why;	       /* owned; why a template could not be used, if so */
 	bool was_clone, was_prepared, made_template;
 	bool kvm_was_silent;	       /* KVM guest without a byte: run again under emulation */
+	char *kvm_refusal;	       /* owned; why KVM would not even make the machine: run again, too; NULL: it did */
 	uint64_t started_ns, running_ns, ended_ns; /* monotonic: start, program's execve, end */
 	struct outcome_stage stages[OUTCOME_STAGES_MAX];
 	size_t n_stages;

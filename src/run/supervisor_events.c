@@ -11,7 +11,6 @@
 
 #define DISKS_QUIT_MS 10000 /* from the power-off of a machine with disks to keep to its QEMU's end */
 #define CRASH_GRACE_MS 700 /* from the first line of a crash report to letting the machine go */
-#define VMM_LAST_WORDS_MS 2000 /* from a closed port to the exit of the VMM's process, on a busy host */
 
 /* ---- the analyser, fed ---- */
 
@@ -194,6 +193,14 @@ static bool is_stillborn(const struct supervisor *s, struct guest *g)
 	return s->state < SUP_DYING && s->state != SUP_LOAD && !s->is_up && !guest_was_heard(g);
 }
 
+/* The VMM is gone, and it was KVM that did not let it begin. */
+static bool kvm_refuses(struct supervisor *s, struct guest *g, const char *last_words)
+{
+	if (s->opt.plan->machine.accel == ACCEL_KVM && s->state < SUP_SETUP && !guest_was_heard(g))
+		s->out->kvm_refusal = vmm_kvm_refusal(last_words);
+	return s->out->kvm_refusal;
+}
+
 static void on_vmm_event(void *ctx, struct guest *g, enum vmm_event ev, const char *text)
 {
 	struct supervisor *s = ctx;
@@ -208,6 +215,11 @@ static void on_vmm_event(void *ctx, struct guest *g, enum vmm_event ev, const ch
 			sup_leave(s);
 		else
 			vmm_quit(guest_vmm(g), DISKS_QUIT_MS);
+		return;
+	}
+	if (ev == VMM_EVENT_EXITED && kvm_refuses(s, g, text)) {
+		s->state = SUP_ENDED;
+		loop_stop(s->loop);
 		return;
 	}
 	/* Whatever it was: nothing was run yet, and a machine that nobody saves may do better. */

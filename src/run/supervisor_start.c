@@ -88,10 +88,14 @@ static bool is_fresh(const struct supervisor *s)
 
 void sup_start_over(struct supervisor *s, const char *why)
 {
+	bool may_say_why;
+
 	free(s->out->lost_why);
 	s->out->lost_why = mem_strdup(why);
-	if (!s->timer_retry)
-		s->timer_retry = loop_timer(s->loop, 0, retry_cold, s);
+	/* A KVM that makes no machine says so with the VMM's last words, and the template is not to blame. */
+	may_say_why = s->opt.plan->machine.accel == ACCEL_KVM && s->guest && vmm_pid(guest_vmm(s->guest));
+	loop_timer_remove(s->loop, s->timer_retry);
+	s->timer_retry = loop_timer(s->loop, may_say_why ? VMM_LAST_WORDS_MS : 0, retry_cold, s);
 }
 
 bool sup_starts_over(struct supervisor *s, const char *why)

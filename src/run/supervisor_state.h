@@ -22,6 +22,8 @@
 #include "run/template.h"
 #include "wire/tree.h"
 
+#define VMM_LAST_WORDS_MS 2000 /* from a closed port to the exit of the VMM's process, on a busy host */
+
 enum sup_state {
 	SUP_BOOT,    /* waiting for the agent's HELLO */
 	SUP_BASE,    /* base steps */

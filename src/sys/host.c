@@ -33,6 +33,16 @@ uint64_t host_memory_available(void)
 	return pages > 0 ? (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
+void host_boot_id(struct str *out)
+{
+	size_t before = out->len;
+
+	if (fs_read("/proc/sys/kernel/random/boot_id", 64, out, NULL) < 0)
+		str_truncate(out, before);
+	while (out->len > before && out->p[out->len - 1] == '\n')
+		str_truncate(out, out->len - 1);
+}
+
 uint64_t host_disk_free(const char *path)
 {
 	_cleanup_free_ char *at = mem_strdup(path);

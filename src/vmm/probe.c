@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * What a VMM binary can do, and whether KVM is any good on this host.
+ * What a VMM binary can do. (Whether KVM is any good on this host: kvm.c.)
  *
  * QEMU is asked once, over its monitor, with a machine that has nothing in
  * it. The answer is a small JSON file named by the binary's path and stamp
@@ -25,6 +25,7 @@
 
 #include "spec/arch.h"
 #include "sys/fs.h"
+#include "sys/host.h"
 #include "sys/loop.h"
 #include "sys/proc.h"
 #include "vmm/qemu_plan.h"
@@ -34,12 +35,8 @@
 #define PROBE_FORMAT	    2	      /* of the cache file; bump when a field is added */
 #define PROBE_TIMEOUT_MS    20000     /* a cold disk, an oversubscribed host */
 #define CPUID_INVARIANT_TSC (1u << 8) /* leaf 0x80000007, edx */
-#define CPUID_VMX	    (1u << 5) /* leaf 1, ecx */
-#define CPUID_SVM	    (1u << 2) /* leaf 0x80000001, ecx */
 /* -action is of 6.0, a memory backend's reserve=off of 6.1. */
 #define VERSION_MIN 60100u
-#define MEMO_FILE   "kvm-hangs"
-#define MEMO_MAX    65536
 
 /* The answer's fields, once: struct member and cache key. */
 #define CAPS_FLAGS(X)                                                          \
@@ -332,15 +329,6 @@ static bool kvm_has_tsc_deadline(void)
 
 /* ---- The host's TSC ---- */
 
-/* Appends nothing when it can not be told. */
-static void boot_id(struct str *out)
-{
-	if (fs_read("/proc/sys/kernel/random/boot_id", 64, out, NULL) < 0)
-		str_truncate(out, 0);
-	while (out->len && out->p[out->len - 1] == '\n')
-		str_truncate(out, out->len - 1);
-}
-
 #if defined(__x86_64__)
 
 #define TSC_MEASURE_NS 20000000u /* 20 ms: the ends are known to some 50 ns, so 3 ppm */
@@ -396,7 +384,7 @@ static uint32_t tsc_khz(const char *cache_dir)
 	_cleanup_str_ struct str boot = STR_INIT;
 	unsigned khz;
 
-	boot_id(&boot);
+	host_boot_id(&boot);
 	if (boot.len && fs_read(path, 256, &text, NULL) == 0 && str_starts(str_cstr(&text), str_cstr(&boot)) &&
 	    sscanf(text.p + boot.len, " %u", &khz) == 1)
 		return khz;
@@ -486,98 +474,4 @@ int vmm_probe(const struct arch *arch, const char *binary, const char *cache_dir
 		c.tsc_khz = tsc_khz(cache_dir);
 	*ret = c;
 	return 0;
-}
-
-/* ---- KVM ---- */
-
-/*
- * A guest of a host that is itself a guest, without vmx or svm in its CPU
- * flags, finds a /dev/kvm of a para-virtual kind at times: machines can be
- * made, their vCPUs never execute anything.
- */
-static bool is_nested_para(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-	unsigned a, b, c, d;
-
-	if (!__get_cpuid(1, &a, &b, &c, &d) || (c & CPUID_VMX))
-		return false;
-	return !__get_cpuid(0x80000001, &a, &b, &c, &d) || !(c & CPUID_SVM);
-#else
-	return false;
-#endif
-}
-
-/* Key of the memo: what may change to make KVM work again. */
-static char *memo_line(const struct vmm_caps *caps)
-{
-	_cleanup_str_ struct str boot = STR_INIT;
-	struct utsname u;
-
-	boot_id(&boot);
-	if (uname(&u) < 0)
-		u.release[0] = '\0';
-	return mem_printf("%s %s %s", str_cstr(&boot), u.release, caps->identity);
-}
-
-static char *memo_path(const char *cache_dir)
-{
-	return mem_printf("%s/probes/" MEMO_FILE, cache_dir);
-}
-
-static bool memo_has(const struct vmm_caps *caps, const char *cache_dir)
-{
-	_cleanup_free_ char *path = memo_path(cache_dir);
-	_cleanup_free_ char *line = memo_line(caps);
-	_cleanup_str_ struct str text = STR_INIT;
-	_cleanup_strv_ struct strv lines = STRV_INIT;
-
-	if (fs_read(path, MEMO_MAX, &text, NULL) < 0)
-		return false;
-	strv_split(&lines, str_cstr(&text), "\n");
-	return strv_has(&lines, line);
-}
-
-enum kvm_state vmm_kvm_state(const struct vmm_caps *caps, const struct arch *arch, const char *cache_dir)
-{
-	if (arch != arch_native() || !caps->has_kvm || access("/dev/kvm", F_OK) < 0)
-		return KVM_ABSENT;
-	if (is_nested_para()) /* before the rights: with them it would be as useless */
-		return KVM_NESTED_PARA;
-	if (access("/dev/kvm", R_OK | W_OK) < 0)
-		return KVM_DENIED;
-	return memo_has(caps, cache_dir) ? KVM_MEMO : KVM_USABLE;
-}
-
-const char *kvm_state_text(enum kvm_state s)
-{
-	static const char *const texts[] = {
-		[KVM_USABLE] = "usable",
-		[KVM_ABSENT] = "not there",
-		[KVM_DENIED] = "there, but this user may not open /dev/kvm",
-		[KVM_NESTED_PARA] = "not trusted: this CPU has neither vmx nor svm, so a guest would hang",
-		[KVM_MEMO] = "not trusted: a guest produced nothing since this host was booted",
-	};
-
-	return texts[s];
-}
-
-int vmm_kvm_memo_set(const struct vmm_caps *caps, const char *cache_dir, struct error *err)
-{
-	_cleanup_free_ char *path = memo_path(cache_dir);
-	_cleanup_free_ char *line = memo_line(caps);
-
-	/* One line: what hung on another boot of this host says nothing any more. */
-	_cleanup_free_ char *text = mem_printf("%s\n", line);
-
-	if (fs_mkdir_parents(path, err) < 0)
-		return -1;
-	return fs_write_atomic(path, text, strlen(text), 0644, false, err);
-}
-
-int vmm_kvm_memo_clear(const char *cache_dir)
-{
-	_cleanup_free_ char *path = memo_path(cache_dir);
-
-	return unlink(path) == 0;
 }

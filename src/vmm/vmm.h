@@ -59,13 +59,18 @@ enum kvm_state {
 	KVM_DENIED,	 /* exists, but this user may not open it */
 	KVM_NESTED_PARA, /* x86 without vmx and svm in the CPU flags: a guest would hang */
 	KVM_MEMO,	 /* it hung on this host boot, kernel and VMM before */
+	KVM_REFUSED,	 /* it would not make a machine some minutes ago: somebody else may have it */
 };
 enum kvm_state vmm_kvm_state(const struct vmm_caps *caps, const struct arch *arch, const char *cache_dir);
 const char *kvm_state_text(enum kvm_state s);
-/* Remembers that a KVM guest produced nothing (key: host boot id, kernel, VMM). */
-int vmm_kvm_memo_set(const struct vmm_caps *caps, const char *cache_dir, struct error *err);
+/* Remembers KVM_MEMO or KVM_REFUSED (key: host boot id, kernel, VMM). */
+int vmm_kvm_memo_set(const struct vmm_caps *caps, const char *cache_dir, enum kvm_state why, struct error *err);
+/* What is remembered; KVM_USABLE: nothing, or nothing that still counts. */
+enum kvm_state vmm_kvm_memo(const struct vmm_caps *caps, const char *cache_dir);
 /* Forgets it. Returns 1 when there was one. */
 int vmm_kvm_memo_clear(const char *cache_dir);
+/* Do the last words of VMM_EVENT_EXITED say that KVM would not make the machine? Why, which the caller frees; NULL: they do not. */
+char *vmm_kvm_refusal(const char *last_words);
 
 /*
  * How many virtio devices this machine type takes at most; 0: no limit worth

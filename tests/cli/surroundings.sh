@@ -41,6 +41,30 @@ is "is left alone" "$err_out" ""
 holds "nothing is remembered" test ! -e "$XDG_CACHE_HOME/quiz/probes/kvm-hangs"
 well_behaved
 
+# ---- a KVM that refuses, as one does that another hypervisor holds ----
+status "a machine under KVM that becomes a template" 0 quiz --accel kvm true
+is "without a word" "$err_out" ""
+settle
+templates=$(ls "$QUIZ_TEMPLATE_DIR")
+like "there is one" "$templates" "?*"
+for way in --cold --no-cold; do
+	script 'at start-kvm stderr-vmm ioctl(KVM_CREATE_VM) failed: 16 Device or resource busy\nfake: failed to initialize kvm: Device or resource busy' \
+		'at start-kvm die 1'
+	status "a KVM that is busy, $way" 0 quiz $way --accel kvm echo alive
+	is "the run goes on under emulation, $way" "$out" alive
+	is "its words are told in one line, $way" "$err_out" \
+		"quiz: KVM makes no machine now: Device or resource busy; going on under emulation (quiz doctor tells more)"
+	is "it was tried once, $way" "$(grep -c '^argv.*-accel kvm.*agent' "$FAKE_VMM_LOG")" 1
+done
+settle
+is "its template is not to blame" "$(for one in $templates; do ls -d "$QUIZ_TEMPLATE_DIR/$one"; done 2>&1 | grep -c 'No such')" 0
+like "the memo says until when" "$(cat "$XDG_CACHE_HOME/quiz/probes/kvm-hangs")" "* until=[1-9]*"
+script 'at start-kvm stderr-vmm no room for RAM' 'at start-kvm die 1'
+status "what is not KVM's fault stays an error" 125 quiz --cold --accel kvm true
+like "in the VMM's words" "$err_out" "*cannot start the machine: QEMU ended: exit status 1: no room for RAM*"
+quiz doctor --retry-kvm >/dev/null 2>&1
+forget_templates
+
 # ---- our own streams ----
 status "stdin can not be read" 0 sh -c 'quiz --cold -q cat <"$1"' sh "$scratch"
 is "it is told, and the program reads its end" "$err_out" \

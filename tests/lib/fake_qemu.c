@@ -17,7 +17,7 @@
  *
  * EVENT is one of
  *	start		the process begins		boot	the guest's CPUs begin (not in a clone)
- *	boot-kvm, boot-tcg	the same, by accelerator
+ *	start-kvm, start-tcg, boot-kvm, boot-tcg	the same, by accelerator
  *	save, load	its state is saved, loaded	cont, stop, quit	the monitor's commands
  *	HELLO		the agent would say HELLO	up	it has said it and its stages
  *	any message that a host sends, as in wire.h: MOUNT_IMAGE, IDENTITY, ASSEMBLE, START, PING, FINISH, ...
@@ -507,6 +507,7 @@ int main(int argc, char **argv)
 		loop_run(f.loop);
 	}
 	at(&f, "start");
+	at(&f, f.has_kvm ? "start-kvm" : "start-tcg");
 	if (f.ram_path)
 		make_ram(&f);
 	say_greeting(&f);

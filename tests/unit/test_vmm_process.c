@@ -410,11 +410,68 @@ static void kvm_memo_is_kept_and_forgotten(void **state)
 	struct life *l = *state;
 
 	assert_int_equal(vmm_kvm_memo_clear(l->dir), 0);
-	assert_int_equal(vmm_kvm_memo_set(&l->caps, l->dir, NULL), 0);
+	assert_int_equal(vmm_kvm_memo(&l->caps, l->dir), KVM_USABLE);
+	assert_int_equal(vmm_kvm_memo_set(&l->caps, l->dir, KVM_MEMO, NULL), 0);
+	assert_int_equal(vmm_kvm_memo(&l->caps, l->dir), KVM_MEMO);
 	assert_int_equal(vmm_kvm_memo_clear(l->dir), 1);
 	/* Not ours to emulate with KVM, whatever the host. */
 	assert_int_equal(vmm_kvm_state(&l->caps, arch_find(arch_native()->is_big_endian ? "x86_64" : "s390x"), l->dir),
 			 KVM_ABSENT);
+}
+
+/* KVM that refuses a machine may be another hypervisor's for a while: it is asked again some minutes later. */
+static void a_refusal_of_kvm_is_forgotten(void **state)
+{
+	struct life *l = *state;
+	_cleanup_free_ char *path = mem_printf("%s/probes/kvm-hangs", l->dir);
+	_cleanup_str_ struct str memo = STR_INIT;
+	struct vmm_caps other = l->caps;
+	char *until;
+
+	assert_int_equal(vmm_kvm_memo_set(&l->caps, l->dir, KVM_REFUSED, NULL), 0);
+	assert_int_equal(vmm_kvm_memo(&l->caps, l->dir), KVM_REFUSED);
+	other.identity = (char *)"another QEMU";
+	assert_int_equal(vmm_kvm_memo(&other, l->dir), KVM_USABLE);
+
+	assert_int_equal(fs_read(path, 4096, &memo, NULL), 0);
+	until = strstr(str_cstr(&memo), "until=");
+	assert_non_null(until);
+	for (int i = 0; i < 2; i++) { /* long ago; so late that the clock was wrong */
+		_cleanup_free_ char *text = mem_printf("%.*suntil=%s\n", (int)(until - memo.p), memo.p,
+						       i ? "9999999999" : "1000000000");
+
+		assert_int_equal(fs_write_atomic(path, text, strlen(text), 0644, false, NULL), 0);
+		assert_int_equal(vmm_kvm_memo(&l->caps, l->dir), KVM_USABLE);
+	}
+}
+
+static void refusals_of_kvm_are_known(void **state)
+{
+	static const struct {
+		const char *said, *why; /* NULL: that was something else */
+	} rows[] = {
+		{ "exit status 1: ioctl(KVM_CREATE_VM) failed: 16 Device or resource busy\n"
+		  "qemu-system-x86_64: -accel kvm: failed to initialize kvm: Device or resource busy",
+		  "Device or resource busy" },
+		{ "exit status 1: Could not access KVM kernel module: Permission denied\r\n"
+		  "qemu-system-x86_64: failed to initialize kvm: Permission denied\n",
+		  "Permission denied" },
+		{ "exit status 1: kvm_init_vcpu: kvm_get_vcpu failed (0): Cannot allocate memory",
+		  "kvm_get_vcpu failed (0): Cannot allocate memory" },
+		{ "exit status 1: qemu-system-x86_64: cannot set up guest memory 'ram': Cannot allocate memory", NULL },
+		{ "exit status 1: qemu-system-x86_64: -device kvm-pit: no such device", NULL },
+		{ "ended by signal 9", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_free_ char *why = vmm_kvm_refusal(rows[i].said);
+
+		if (rows[i].why)
+			assert_string_equal(why ? why : "(none)", rows[i].why);
+		else
+			assert_null(why);
+	}
 }
 
 #define LIFE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -438,6 +495,8 @@ int main(void)
 		LIFE(the_probe_is_remembered),
 		LIFE(a_probe_of_no_vmm_is_an_error),
 		LIFE(kvm_memo_is_kept_and_forgotten),
+		LIFE(a_refusal_of_kvm_is_forgotten),
+		cmocka_unit_test(refusals_of_kvm_are_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
