@@ -91,6 +91,46 @@ pid_t proc_fork(bool survives, struct error *err)
 	return pid;
 }
 
+pid_t proc_call(proc_call_fn *fn, void *ctx, int *ret_fd, struct error *err)
+{
+	struct error why = ERROR_INIT;
+	int fds[2];
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return error_sys(err, errno, "make a pipe");
+	pid = proc_fork(false, err);
+	if (pid == 0) {
+		reset_signals(); /* our handlers would tell our parent's loop */
+		setpgid(0, 0);
+		if (fn(ctx, &why) < 0 && write(fds[1], &why, sizeof(why)) == (ssize_t)sizeof(why)) /* a pipe has room for it */
+			_exit(1);
+		_exit(0);
+	}
+	close(fds[1]);
+	if (pid < 0)
+		close(fds[0]);
+	else
+		*ret_fd = fds[0];
+	return pid;
+}
+
+int proc_call_end(int *fd, int wait_status, struct error *err)
+{
+	struct error why;
+	ssize_t n = read(*fd, &why, sizeof(why));
+
+	close_fd(fd);
+	if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0)
+		return 0;
+	if (n != (ssize_t)sizeof(why))
+		return error_set(err, ERROR_CHILD, "a process of quiz's own ended by signal %d",
+				 WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0);
+	if (err)
+		*err = why;
+	return -1;
+}
+
 void proc_detach(void)
 {
 	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);

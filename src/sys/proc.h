@@ -41,6 +41,16 @@ int proc_start(const struct proc_spec *spec, pid_t *ret_pid, struct error *err);
 pid_t proc_fork(bool survives, struct error *err);
 
 /*
+ * Runs fn in a child of its own: for work that takes longer than a loop may
+ * stand still. The child has our memory as it is now, a group of its own and
+ * dies with us; what it leaves are files and its error. loop_child() says when
+ * it has ended, then proc_call_end() what came of it (0, or -1 with fn's error), and closes *fd.
+ */
+typedef int proc_call_fn(void *ctx, struct error *err);
+pid_t proc_call(proc_call_fn *fn, void *ctx, int *ret_fd, struct error *err);
+int proc_call_end(int *fd, int wait_status, struct error *err);
+
+/*
  * In a forked child that stays when we end: a session of its own, nothing of
  * whoever started us. 0, 1 and 2 become /dev/null; other descriptors that we
  * were started with are closed, so that no reader of a pipe waits for us.

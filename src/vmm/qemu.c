@@ -338,7 +338,7 @@ int vmm_start(const struct machine *m, const struct vmm_caps *caps, const struct
 	v = mem_alloc(sizeof(*v));
 	v->loop = loop;
 	v->cb = *cb;
-	v->stderr_fd = v->dump_fd = -1;
+	v->stderr_fd = v->dump_fd = v->dump_report_fd = -1;
 	for (int i = 0; i < VMM_N_PORTS; i++)
 		v->ports[i] = -1;
 	v->version = caps->version;
@@ -380,13 +380,12 @@ void vmm_free(struct vmm *v)
 	if (v->stderr_fd >= 0)
 		loop_fd_remove(v->loop, v->stderr_fd);
 	close_fd(&v->stderr_fd);
-	close_fd(&v->dump_fd);
+	qemu_dump_abandon(v, &err);
 	for (int i = 0; i < VMM_N_PORTS; i++)
 		close_fd(&v->ports[i]);
 	if (v->has_gdb)
 		unlink(v->gdb_socket);
 	free(v->gdb_socket);
-	free(v->dump_path);
 	str_clear(&v->last_words);
 	free(v);
 }

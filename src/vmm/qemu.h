@@ -40,9 +40,13 @@ struct vmm {
 	void *dump_ctx;
 	int dump_fd;
 	char *dump_path; /* owned */
+	pid_t dump_pid;	 /* puts it together; 0: none */
+	int dump_report_fd;
 };
 
 /* Ends the migration under way, if there is one, with its callback. err: NULL on success. */
 void qemu_job_end(struct vmm *v, const struct error *err);
 /* QEMU's MIGRATION event. */
 void qemu_on_migration(struct vmm *v, const json_t *data);
+/* Ends the dump under way, if there is one, with its callback, and whoever works on it. */
+void qemu_dump_abandon(struct vmm *v, const struct error *err);

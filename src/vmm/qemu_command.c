@@ -5,7 +5,7 @@
  *
  *	save: capabilities -> getfd (state) -> migrate fd:     -> MIGRATION completed
  *	load: capabilities -> getfd (state) -> migrate-incoming -> MIGRATION completed
- *	dump: getfd (core) -> dump-guest-memory kdump-zlib, else elf -> in one piece (vmm/kdump.h)
+ *	dump: getfd (core) -> dump-guest-memory kdump-zlib, else elf -> in one piece, by a child (vmm/kdump.h)
  */
 
 #include <errno.h>
@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "spec/arch.h"
+#include "sys/proc.h"
 #include "vmm/kdump.h"
 #include "vmm/qemu.h"
 
@@ -210,10 +211,24 @@ static void dump_end(struct vmm *v, const struct error *err)
 		done(v->dump_ctx, err);
 }
 
-/* Beside it and then over it, so that nobody takes half a core for a whole one. */
-static int make_whole(struct vmm *v, struct error *err)
+static char *part_path(const struct vmm *v)
 {
-	_cleanup_free_ char *beside = mem_printf("%s.part", v->dump_path);
+	return mem_printf("%s.part", v->dump_path);
+}
+
+/* What a child that was killed could not remove. */
+static void forget_part(const struct vmm *v)
+{
+	_cleanup_free_ char *beside = part_path(v);
+
+	unlink(beside);
+}
+
+/* Beside it and then over it, so that nobody takes half a core for a whole one. */
+static int make_whole(void *ctx, struct error *err)
+{
+	const struct vmm *v = ctx;
+	_cleanup_free_ char *beside = part_path(v);
 	_cleanup_close_ int fd = open(beside, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	int r;
 
@@ -227,6 +242,47 @@ static int make_whole(struct vmm *v, struct error *err)
 	if (r <= 0)
 		unlink(beside);
 	return r < 0 ? -1 : 0;
+}
+
+static void on_whole(void *ctx, pid_t pid, int wait_status)
+{
+	struct vmm *v = ctx;
+	struct error err = ERROR_INIT;
+
+	(void)pid;
+	v->dump_pid = 0;
+	if (proc_call_end(&v->dump_report_fd, wait_status, &err) == 0) {
+		dump_end(v, NULL);
+		return;
+	}
+	forget_part(v);
+	dump_end(v, &err);
+}
+
+void qemu_dump_abandon(struct vmm *v, const struct error *err)
+{
+	if (v->dump_pid) {
+		loop_child_remove(v->loop, v->dump_pid);
+		proc_kill(v->dump_pid, 0);
+		v->dump_pid = 0;
+		forget_part(v);
+		close_fd(&v->dump_report_fd);
+	}
+	dump_end(v, err);
+}
+
+/* A core of a large machine is copied for seconds, and the loop has others to serve: by a child. */
+static void start_make_whole(struct vmm *v)
+{
+	struct error err = ERROR_INIT;
+
+	v->dump_pid = proc_call(make_whole, v, &v->dump_report_fd, &err);
+	if (v->dump_pid > 0) {
+		loop_child(v->loop, v->dump_pid, on_whole, v);
+		return;
+	}
+	v->dump_pid = 0;
+	dump_end(v, &err);
 }
 
 static void dump_finished(void *ctx, const json_t *result, const struct error *err)
@@ -254,15 +310,14 @@ static void send_dump(struct vmm *v, const char *format, qmp_reply_fn *done)
 static void dump_compressed(void *ctx, const json_t *result, const struct error *err)
 {
 	struct vmm *v = ctx;
-	struct error why = ERROR_INIT;
 
 	(void)result;
 	if (err && v->pid)
 		send_dump(v, "elf", dump_finished);
-	else if (!err && make_whole(v, &why) < 0)
-		dump_end(v, &why);
-	else
+	else if (err)
 		dump_end(v, err);
+	else
+		start_make_whole(v);
 }
 
 void vmm_dump(struct vmm *v, const char *path, vmm_done_fn *done, void *ctx)

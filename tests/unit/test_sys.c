@@ -271,6 +271,75 @@ static void sockets_pass_one_descriptor(void **state)
 	close(sv[1]);
 }
 
+struct call {
+	struct loop *loop;
+	int wait_status;
+};
+
+static void on_call_ended(void *ctx, pid_t pid, int wait_status)
+{
+	struct call *c = ctx;
+
+	(void)pid;
+	c->wait_status = wait_status;
+	loop_stop(c->loop);
+}
+
+static int succeed(void *ctx, struct error *err)
+{
+	(void)err;
+	*(int *)ctx = 7; /* its own copy */
+	return 0;
+}
+
+static int refuse(void *ctx, struct error *err)
+{
+	(void)ctx;
+	error_set(err, ERROR_GUEST, "cannot do it");
+	return error_hint(err, "do not ask");
+}
+
+static int be_killed(void *ctx, struct error *err)
+{
+	(void)ctx, (void)err;
+	raise(SIGKILL);
+	return 0;
+}
+
+static int call(proc_call_fn *fn, void *ctx, struct error *err)
+{
+	struct call c = { .loop = loop_new() };
+	int fd = -1, r;
+	pid_t pid = proc_call(fn, ctx, &fd, err);
+
+	assert_true(pid > 0);
+	loop_child(c.loop, pid, on_call_ended, &c);
+	loop_run(c.loop);
+	r = proc_call_end(&fd, c.wait_status, err);
+	assert_int_equal(fd, -1);
+	loop_free(c.loop);
+	return r;
+}
+
+static void long_work_is_a_childs(void **state)
+{
+	struct error err = ERROR_INIT;
+	int n = 1;
+
+	(void)state;
+	assert_int_equal(call(succeed, &n, &err), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(err.kind, ERROR_NONE);
+	assert_int_equal(call(refuse, NULL, &err), -1);
+	assert_int_equal(err.kind, ERROR_GUEST);
+	assert_string_equal(err.text, "cannot do it");
+	assert_string_equal(err.hint, "do not ask");
+	error_clear(&err);
+	assert_int_equal(call(be_killed, NULL, &err), -1);
+	assert_int_equal(err.kind, ERROR_CHILD);
+	assert_non_null(strstr(err.text, "signal 9"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -280,6 +349,7 @@ int main(void)
 		cmocka_unit_test(trees_are_removed_without_following_links),
 		cmocka_unit_test(copies_keep_holes),
 		cmocka_unit_test(loop_serves_all_kinds),
+		cmocka_unit_test(long_work_is_a_childs),
 		cmocka_unit_test(sleeping_is_told_from_working),
 		cmocka_unit_test(sockets_pass_one_descriptor),
 	};
