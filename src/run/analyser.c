@@ -459,6 +459,7 @@ void analyser_vmm(struct analyser *a, enum vmm_event ev, const char *text, uint6
 		add_plain(a, FINDING_FROM_VMM, FINDING_CLASS_INFO, FINDING_NOTICE, "a disk's file on the host failed",
 			  text);
 		break;
+	case VMM_EVENT_NO_SPACE: /* the supervisor ends the run for it */
 	case VMM_EVENT_PORT_CLOSED:
 	case VMM_EVENT_RUNNING:
 	case VMM_EVENT_PAUSED:

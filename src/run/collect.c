@@ -27,7 +27,6 @@
 
 #define STALL_MS 30000			  /* without a byte: the guest is not able to */
 #define EARLY_MS 20000			  /* for all of a path, when the kernel has crashed or the time is over */
-#define ARCHIVE_BYTES_MAX (16ull << 30) /* of one path, holes not counted */
 #define SAID_MAX 1024			  /* bytes of the guest's explanation */
 #define NOTES_MAX 10			  /* files left out that are named; the others are counted */
 
@@ -221,8 +220,8 @@ static void on_data(void *ctx, struct session *session, unsigned stream, const v
 	}
 	expect_progress(s);
 	c->bytes += n;
-	if (c->bytes > ARCHIVE_BYTES_MAX)
-		give_up(s, "it is larger than 16 GiB; what is there is incomplete");
+	if (s->opt.spec->max_shared_bytes && c->bytes > s->opt.spec->max_shared_bytes)
+		give_up(s, "it is larger than --max-shared; what is there is incomplete");
 	else if (tree_writer_write(c->writer, mem, n, &err) < 0)
 		give_up(s, err.text);
 }

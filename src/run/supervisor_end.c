@@ -80,6 +80,16 @@ void sup_setup_failed(struct supervisor *s, const struct error *err)
 	sup_die(s, 50);
 }
 
+void sup_no_room(struct supervisor *s, const struct error *err)
+{
+	if (s->state >= SUP_DYING)
+		return;
+	s->out->facts.has_no_room = true;
+	s->out->facts.is_cut_off = s->state == SUP_COLLECT || s->state == SUP_FINISH;
+	s->out->error = *err;
+	sup_die(s, LAST_WORDS_MS);
+}
+
 void sup_lost(struct supervisor *s, const char *why)
 {
 	if (s->state >= SUP_DYING || sup_starts_over(s, why))

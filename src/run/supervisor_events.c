@@ -251,7 +251,11 @@ static void on_vmm_event(void *ctx, struct guest *g, enum vmm_event ev, const ch
 		sup_lost(s, ended);
 		break;
 	case VMM_EVENT_IO_ERROR:
-		s->opt.note(text ? text : "a disk of the guest can not be written: the host's file system is full");
+		s->opt.note(text);
+		break;
+	case VMM_EVENT_NO_SPACE:
+		error_set(&err, ERROR_SYSTEM, "cannot write what the guest wrote to its disk '%s': no space is left on the host", text);
+		sup_no_room(s, &err);
 		break;
 	default:
 		break;

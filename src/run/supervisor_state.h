@@ -17,6 +17,7 @@
 #include "run/console.h"
 #include "run/guest.h"
 #include "run/local.h"
+#include "run/quota.h"
 #include "run/session.h"
 #include "run/supervisor.h"
 #include "run/template.h"
@@ -97,6 +98,9 @@ struct supervisor {
 	struct steps finish;
 	bool has_counters;
 
+	struct quota shared_quota; /* of /shared, where it is a live folder */
+	uint64_t timer_room;
+
 	uint64_t timer_boot, timer_limit, timer_heartbeat, timer_analyser, timer_dying, timer_hang, timer_status;
 	uint64_t timer_channel, timer_retry;
 	void (*hang_done)(struct supervisor *s); /* a hang report is under way; what comes after it */
@@ -133,6 +137,8 @@ void sup_end_early(struct supervisor *s, uint64_t grace_ms);
 void sup_die_now(struct supervisor *s);
 /* A profile, a mount, a module: the program is not started. */
 void sup_setup_failed(struct supervisor *s, const struct error *err);
+/* The machine has filled, or stands before, what the host has room for: it can not go on. */
+void sup_no_room(struct supervisor *s, const struct error *err);
 /* Guest or VMM are gone without a status; a fresh clone's loss starts over instead. */
 void sup_lost(struct supervisor *s, const char *why);
 /* The orderly end: collect, counters, FINISH. */

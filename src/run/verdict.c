@@ -105,6 +105,8 @@ static bool decide_by_machine(const struct verdict_input *in, struct verdict_res
 	} else if (in->interrupted_by) {
 		set(ret, VERDICT_INTERRUPTED, "interrupted");
 		ret->status = 128 + in->interrupted_by;
+	} else if (in->has_no_room) {
+		set(ret, VERDICT_SETUP, "the host has no room for what the machine writes");
 	} else if (in->is_hung) {
 		ret->headline = a ? first_of(a, FINDING_STALL) : NULL;
 		set(ret, VERDICT_HANG,
@@ -135,6 +137,10 @@ void verdict_decide(const struct verdict_input *in, struct verdict_result *ret)
 		return;
 	}
 	/* What the program did was still to be written out, and a panic there is seen: no success without it. */
+	if (in->is_cut_off && in->has_no_room && in->program == PROGRAM_EXITED && in->value == 0) {
+		set(ret, VERDICT_SETUP, "the host had no room for all that was to be written");
+		return;
+	}
 	if (in->is_cut_off && in->program == PROGRAM_EXITED && in->value == 0) {
 		set(ret, VERDICT_LOST, "the virtual machine or its agent vanished before all was written");
 		return;

@@ -53,6 +53,7 @@ struct verdict_input {
 	bool is_cut_off;    /* and that after the program, before the guest had said that all is flushed */
 	bool is_hung;	    /* no answer to heartbeats, VMM stopped, or no end within the grace period (analyser_hang_since) */
 	bool timed_out;
+	bool has_no_room;   /* the host's disk is full, or what the guest may fill of it: ended for that */
 	int interrupted_by; /* signal, or 0 */
 
 	const struct analyser *analyser; /* borrowed, after analyser_finish(); may be NULL */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * When is silence a failure? Four clocks:
+ * When is silence a failure, and when is it enough? Five clocks:
  *
  *	boot	  no console byte and no agent stage for spec->boot_timeout_ms: 123.
  *		  A KVM guest that never said anything is a broken KVM after a few seconds.
@@ -9,6 +9,8 @@
  *		  Time for which the host gave it no CPU does not count, here and
  *		  at boot: an oversubscribed host is no broken guest.
  *	limit	  --timeout from the program's start: 124.
+ *	room	  what the machine has filled of /shared (run/quota.h), at each
+ *		  heartbeat, and sooner while it writes fast: 125.
  *	hang	  the kernel said that something hangs, and the program does not
  *		  end within spec->hang_grace_ms: 121.
  */
@@ -193,11 +195,68 @@ static void on_no_status(void *ctx)
 		deaf(s);
 }
 
+/* ---- room ---- */
+
+static void say_no_room(struct supervisor *s, enum quota_excess excess)
+{
+	const struct quota *q = &s->shared_quota;
+	struct error err = ERROR_INIT;
+	char has[16], may[16];
+
+	format_size(q->bytes, has, sizeof(has));
+	format_size(q->max_bytes, may, sizeof(may));
+	switch (excess) {
+	case QUOTA_TOO_LARGE:
+		error_set(&err, ERROR_GUEST, "the machine has written %s to /shared, and it may write %s", has, may);
+		error_hint(&err, "--max-shared SIZE (0: no limit); what is there: %s", s->opt.record->artifacts);
+		break;
+	case QUOTA_TOO_MANY:
+		error_set(&err, ERROR_GUEST, "the machine has made more than %d files in /shared, or folders too deep to count them",
+			  QUOTA_FILES_MAX);
+		error_hint(&err, "--max-shared 0 takes the limit away; what is there: %s", s->opt.record->artifacts);
+		break;
+	default:
+		error_set(&err, ERROR_GUEST, "the host's disk is full, and /shared has %s of it in %llu files", has,
+			  (unsigned long long)q->files);
+		error_hint(&err, "quiz runs rm %s", s->opt.record->id);
+	}
+	sup_no_room(s, &err);
+}
+
+static void on_room(void *ctx)
+{
+	struct supervisor *s = ctx;
+	struct quota_look look = { .now_ms = loop_now_ms() };
+	enum quota_excess excess = QUOTA_OK;
+	struct fs_usage usage;
+	uint64_t next;
+
+	s->timer_room = 0;
+	if (!s->opt.plan->has_shared || s->state < SUP_SETUP || s->state >= SUP_DYING || !s->guest)
+		return;
+	s->shared_quota.max_bytes = s->opt.spec->max_shared_bytes;
+	look.written_bytes = vmm_written_bytes(guest_vmm(s->guest));
+	quota_room(s->opt.record->artifacts, &look);
+	if (quota_is_due(&s->shared_quota, &look)) {
+		fs_tree_usage(s->opt.record->artifacts, QUOTA_FILES_MAX, &usage);
+		excess = quota_measured(&s->shared_quota, &look, &usage);
+	}
+	next = quota_next_ms(&s->shared_quota, &look, HEARTBEAT_MS);
+	if (excess != QUOTA_OK)
+		say_no_room(s, excess);
+	else if (next < HEARTBEAT_MS)
+		s->timer_room = loop_timer(s->loop, next, on_room, s);
+}
+
+/* ---- the heartbeat ---- */
+
 static void on_heartbeat(void *ctx)
 {
 	struct supervisor *s = ctx;
 
 	s->timer_heartbeat = loop_timer(s->loop, HEARTBEAT_MS, on_heartbeat, s);
+	if (!s->timer_room)
+		on_room(s);
 	if (s->state < SUP_SETUP || s->state >= SUP_DYING || !s->guest || debugger_holds(s))
 		return;
 	if (s->unanswered_pings >= MISSED_PINGS) {
@@ -243,5 +302,7 @@ void watchdog_stop(struct supervisor *s)
 	loop_timer_remove(s->loop, s->timer_heartbeat);
 	loop_timer_remove(s->loop, s->timer_hang);
 	loop_timer_remove(s->loop, s->timer_status);
+	loop_timer_remove(s->loop, s->timer_room);
+	s->timer_room = 0;
 	s->timer_boot = s->timer_limit = s->timer_heartbeat = s->timer_hang = s->timer_status = 0;
 }

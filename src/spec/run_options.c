@@ -242,6 +242,8 @@ static const struct option_row rows[] = {
 	  "make the workspace's tree visible where the program needs it" },
 	{ "collect", 0, OPTION_REQUIRED, OPTION_LIST, AT(collect), option_set_list, NULL, "PATH", NULL, NULL, NULL,
 	  "bring PATH of the guest back into the run's artifacts" },
+	{ "max-shared", 0, OPTION_REQUIRED, 0, AT(max_shared_bytes), option_set_size, NULL, "SIZE", "16G", NULL, NULL,
+	  "most that the guest may leave in /shared, and that one --collect may bring (0: no limit)" },
 
 	/* how it goes on */
 	{ "detach", 'd', OPTION_FLAG, OPTION_LINE_ONLY, AT(detach), option_set_flag, NULL, NULL, NULL, NULL, NULL,

@@ -88,6 +88,7 @@ struct runspec {
 	uint64_t linger_ms;
 	uint64_t tmpfs_bytes;	 /* 0: half of memory */
 	uint64_t max_memory_bytes;
+	uint64_t max_shared_bytes; /* 0: no limit */
 	bool workspace_mount;	 /* make the workspace's tree visible */
 	struct strv collect;
 

@@ -16,6 +16,8 @@
 
 #include "base/cleanup.h"
 
+#define USAGE_DEPTH_MAX 256 /* a descriptor each */
+
 static char *parent_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -200,36 +202,51 @@ int fs_remove_tree(const char *path, uint64_t *ret_bytes, struct error *err)
 	return r < 0 ? error_sys(err, errno, "remove '%s'", path) : 0;
 }
 
-static uint64_t bytes_at(int dir_fd, const char *name)
+static void usage_at(int dir_fd, const char *name, unsigned depth, uint64_t max_n, struct fs_usage *u)
 {
+	struct dirent *e;
 	struct stat st;
-	uint64_t sum;
+	DIR *d;
+	int fd;
 
-	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return 0;
-	/* A hard-linked file counts its share, so that each inode is counted once. */
-	sum = (uint64_t)st.st_blocks * 512 / (S_ISDIR(st.st_mode) || !st.st_nlink ? 1 : st.st_nlink);
-	if (S_ISDIR(st.st_mode)) {
-		int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
-		struct dirent *e;
-
-		if (!d) {
-			if (fd >= 0)
-				close(fd);
-			return sum;
-		}
-		while ((e = readdir(d)))
-			if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
-				sum += bytes_at(fd, e->d_name);
-		closedir(d);
+	if (depth > USAGE_DEPTH_MAX) {
+		u->is_complete = false;
+		return;
 	}
-	return sum;
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return; /* gone meanwhile */
+	u->n++;
+	/* A hard-linked file counts its share, so that each inode is counted once. */
+	u->bytes += (uint64_t)st.st_blocks * 512 / (S_ISDIR(st.st_mode) || !st.st_nlink ? 1 : st.st_nlink);
+	if (!S_ISDIR(st.st_mode))
+		return;
+	fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	d = fd >= 0 ? fdopendir(fd) : NULL;
+	if (!d) {
+		u->is_complete &= errno == ENOENT;
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while (u->n < max_n && (e = readdir(d)))
+		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
+			usage_at(fd, e->d_name, depth + 1, max_n, u);
+	closedir(d);
+}
+
+void fs_tree_usage(const char *path, uint64_t max_n, struct fs_usage *ret)
+{
+	*ret = (struct fs_usage){ .is_complete = true };
+	usage_at(AT_FDCWD, path, 0, max_n, ret);
+	ret->is_complete &= ret->n < max_n;
 }
 
 uint64_t fs_tree_bytes(const char *path)
 {
-	return bytes_at(AT_FDCWD, path);
+	struct fs_usage u;
+
+	fs_tree_usage(path, UINT64_MAX, &u);
+	return u.bytes;
 }
 
 /* Copies the data ranges only. */

@@ -37,6 +37,13 @@ int fs_remove_tree(const char *path, uint64_t *ret_bytes, struct error *err);
 /* Disk space that a tree occupies (st_blocks), links not followed, each inode once. */
 uint64_t fs_tree_bytes(const char *path);
 
+/* The same of a tree that somebody hostile fills: at most max_n files and folders are looked at. */
+struct fs_usage {
+	uint64_t bytes, n;
+	bool is_complete; /* all of it was counted: not more than max_n, none that lies too deep, none unreadable */
+};
+void fs_tree_usage(const char *path, uint64_t max_n, struct fs_usage *ret);
+
 /* Copies a regular file: reflink where possible, else holes are kept. */
 int fs_copy_file(const char *from, const char *to, mode_t mode, struct error *err);
 /* The same of an open one; `from` is its name for messages. */

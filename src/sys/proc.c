@@ -564,6 +564,20 @@ uint64_t proc_starved_ms(pid_t pid)
 	return longest / 1000000;
 }
 
+uint64_t proc_written_bytes(pid_t pid)
+{
+	_cleanup_free_ char *path = mem_printf("/proc/%d/io", (int)pid);
+	_cleanup_str_ struct str text = STR_INIT;
+	unsigned long long n;
+	const char *at;
+
+	/* proc(5): "wchar" counts what was passed to write(2), "write_bytes" only what a block device gets: no tmpfs. */
+	if (fs_read(path, 4096, &text, NULL) < 0 || !(at = strstr(str_cstr(&text), "wchar: ")) ||
+	    sscanf(at, "wchar: %llu", &n) != 1)
+		return UINT64_MAX;
+	return n;
+}
+
 bool proc_is_asleep(pid_t pid)
 {
 	_cleanup_free_ char *dir = mem_printf("/proc/%d/task", (int)pid);

@@ -110,6 +110,12 @@ uint64_t proc_cpu_ms(pid_t pid);
 uint64_t proc_starved_ms(pid_t pid);
 
 /*
+ * Bytes that pid has written by write(2) and its like, to files of any kind,
+ * since its start; UINT64_MAX when the host does not say (CONFIG_TASK_XACCT).
+ */
+uint64_t proc_written_bytes(pid_t pid);
+
+/*
  * True when every thread of pid sleeps: none runs, and none is ready to and
  * gets no CPU. The threads are looked at one after the other. False when it
  * is gone, and on a host that does not say.

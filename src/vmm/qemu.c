@@ -52,19 +52,31 @@ static void on_shutdown(struct vmm *v, const json_t *data)
 	/* Otherwise somebody told QEMU to quit: EXITED says the rest. */
 }
 
+/* By which the guest knows it; QEMU's own name is its place (qemu_plan.c). */
+static const char *disk_name(const struct vmm *v, const char *device)
+{
+	size_t n;
+
+	if (!device || !*device)
+		return "a disk";
+	return sscanf(device, "disk%zu", &n) == 1 && n < v->disks.n && *v->disks.v[n] ? v->disks.v[n] : device;
+}
+
 static void on_io_error(struct vmm *v, const json_t *data)
 {
 	_cleanup_str_ struct str text = STR_INIT;
-	const char *device = json_string_value(json_object_get(data, "device"));
+	const char *device = disk_name(v, json_string_value(json_object_get(data, "device")));
 	const char *reason = json_string_value(json_object_get(data, "reason"));
 
+	/* QEMU's own werror=enospc: it stops the guest at a full disk, and tells it of everything else. */
+	if (json_is_true(json_object_get(data, "nospace"))) {
+		tell(v, VMM_EVENT_NO_SPACE, device);
+		return;
+	}
 	if (v->has_io_error)
 		return;
 	v->has_io_error = true;
-	str_addf(&text, "%s: %s", device && *device ? device : "disk",
-		 json_is_true(json_object_get(data, "nospace")) ? "no space left on the host"
-		 : reason					? reason
-								: "I/O error");
+	str_addf(&text, "%s: %s", device, reason ? reason : "I/O error");
 	tell(v, VMM_EVENT_IO_ERROR, str_cstr(&text));
 }
 
@@ -344,6 +356,8 @@ int vmm_start(const struct machine *m, const struct vmm_caps *caps, const struct
 	v->version = caps->version;
 	v->arch = m->arch;
 	v->has_gdb = m->has_gdb;
+	for (size_t i = 0; i < m->n_disks; i++)
+		strv_add(&v->disks, m->disks[i].serial);
 	if (opt->run_dir)
 		v->gdb_socket = fs_join(opt->run_dir, QEMU_GDB_SOCKET);
 	if (start_process(v, m, &argv, opt, &qmp_fd, err) < 0) {
@@ -387,6 +401,7 @@ void vmm_free(struct vmm *v)
 		unlink(v->gdb_socket);
 	free(v->gdb_socket);
 	str_clear(&v->last_words);
+	strv_clear(&v->disks);
 	free(v);
 }
 
@@ -413,6 +428,11 @@ uint64_t vmm_cpu_ms(const struct vmm *v)
 uint64_t vmm_starved_ms(const struct vmm *v)
 {
 	return v->pid ? proc_starved_ms(v->pid) : 0;
+}
+
+uint64_t vmm_written_bytes(const struct vmm *v)
+{
+	return v->pid ? proc_written_bytes(v->pid) : UINT64_MAX;
 }
 
 bool vmm_is_idle(const struct vmm *v)

@@ -29,6 +29,7 @@ struct vmm {
 	const struct arch *arch;
 	uint64_t kill_timer;
 	bool has_io_error; /* told once: a failing disk fails often */
+	struct strv disks; /* serial numbers, in QEMU's order */
 
 	/* the migration under way */
 	enum qemu_job job;

@@ -102,7 +102,8 @@ enum vmm_event {
 	VMM_EVENT_RESET,      /* the guest rebooted or triple-faulted: it is not started again */
 	VMM_EVENT_SHUTDOWN,   /* the guest powered off */
 	VMM_EVENT_PORT_CLOSED, /* the guest closed its end of the agent's port */
-	VMM_EVENT_IO_ERROR,   /* a disk's backing failed (full host disk); text says which */
+	VMM_EVENT_IO_ERROR,   /* a disk's backing failed, which the guest was told; text says which */
+	VMM_EVENT_NO_SPACE,   /* the host's file system under a disk is full, and the guest stands still; text says which */
 	VMM_EVENT_EXITED,     /* the process is gone; text has its status and last words; always the last event */
 };
 
@@ -171,6 +172,8 @@ void vmm_status(struct vmm *v, vmm_status_fn *done, void *ctx);
 uint64_t vmm_cpu_ms(const struct vmm *v);
 /* Time for which it wanted a CPU and got none, milliseconds (proc_starved_ms): an oversubscribed host, no broken guest. */
 uint64_t vmm_starved_ms(const struct vmm *v);
+/* What it has written to files of any kind so far (proc_written_bytes): more than that no share has grown by. */
+uint64_t vmm_written_bytes(const struct vmm *v);
 /* Each vCPU waits for an interrupt, and the VMM itself for something to do: proc_is_asleep() of it. */
 bool vmm_is_idle(const struct vmm *v);
 /* Asks it to quit and kills it after grace_ms; VMM_EVENT_EXITED follows. */

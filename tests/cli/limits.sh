@@ -51,6 +51,38 @@ XDG_CONFIG_HOME=$HOME/.config
 quiz stop --kill --all >/dev/null 2>&1
 settle
 
+# ---- what a guest fills of the host ----
+
+script 'on filler share 3000000' 'on filler stdout written' 'on filler wait 60000'
+status "a machine that fills /shared" 125 quiz --cold --max-shared 2M filler
+is "has run until then" "$out" "written"
+like "is ended, and it is said why" "$err_out" "*quiz: *2.9 MiB to /shared*2.0 MiB*
+hint: --max-shared *artifacts*
+quiz: setup: the host has no room*"
+like "the record has it too" "$(quiz runs show .)" "*setup*2.9 MiB*"
+script 'on filler share 1000000' 'on filler wait 6000' 'on filler share 800000' 'on filler exit 4'
+status "one that stays below" 4 quiz --cold --max-shared 2M filler
+script 'on filler share 3000000' 'on filler wait 6000' 'on filler exit 5'
+status "no limit" 5 quiz --cold --max-shared 0 filler
+disk=$(quiz --dry-run --cold --disk 10M filler | tr ' ' '\n' | sed -n 's/.*drive=\(disk[0-9]*\),.*serial=quizd0,.*/\1/p')
+script "on filler qmp {\"event\": \"BLOCK_IO_ERROR\", \"data\": {\"device\": \"$disk\", \"nospace\": true}}" 'on filler pause' \
+	'on filler wait 60000'
+status "a full disk of the host under one of the machine's" 125 quiz --cold --disk 10M filler
+like "is named" "$err_out" "*quiz: *'quizd0'*no space is left on the host*"
+script 'on filler flood 70000000' 'on filler exit 6'
+status "a flood of words" 6 quiz --cold filler
+record=$XDG_STATE_HOME/quiz/runs/$(quiz runs list | awk 'NR == 1 { print $1 }')
+holds "is cut" sh -c '[ "$(stat -c %s "$1")" -lt 68000000 ]' sh "$record/console.log"
+is "with a mark at the end" "$(tail -n 1 "$record/console.log")" "[quiz: console.log is full]"
+script 'on filler bytes 70000000' 'on filler wait 100' 'on filler exit 7'
+id=$(quiz -d --cold filler)
+quiz wait "$id"
+is "output in the background" $? 7
+record=$XDG_STATE_HOME/quiz/runs/$id
+holds "is cut too" sh -c '[ "$(stat -c %s "$1")" -lt 68000000 ]' sh "$record/output.log"
+is "with its mark" "$(tail -n 1 "$record/output.log")" "[quiz: output.log is full]"
+well_behaved
+
 # ---- room ----
 
 # In a mount name space of its own: a small tmpfs that nobody else sees.

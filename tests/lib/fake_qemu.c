@@ -36,6 +36,7 @@
  *	version N	HELLO speaks of protocol version N only
  *	frame LEN TYPE SESSION	a frame's header alone, with any numbers: lengths that lie, unknown types
  *	flood N		N bytes on the console
+ *	share N		N bytes into a new file of the first shared folder (/shared)
  *	stderr-vmm TEXT	words on the VMM's own stderr
  *	die N, kill N	the VMM exits with status N, is killed by signal N
  *	freeze		the VMM stops as by SIGSTOP
@@ -164,6 +165,20 @@ static void do_flood(struct fake *f, long n)
 		say_all(f->console, block, n < (long)sizeof(block) ? (size_t)n : sizeof(block));
 }
 
+static void do_share(struct fake *f, long n)
+{
+	_cleanup_free_ char *path = mem_printf("%s/fill.XXXXXX", f->share_path ? f->share_path : "");
+	char block[65536] = "";
+	int fd = mkstemp(path);
+
+	if (fd < 0)
+		fake_die("share: %s: %s", path, strerror(errno));
+	for (; n > 0; n -= (long)sizeof(block))
+		if (write(fd, block, n < (long)sizeof(block) ? (size_t)n : sizeof(block)) < 0)
+			break; /* a full disk: the guest would be told */
+	close(fd);
+}
+
 static void do_garbage(struct fake *f, long n)
 {
 	for (long i = 0; i < n; i++) {
@@ -229,6 +244,8 @@ bool fake_common(struct fake *f, const struct action *a)
 		do_frame(f, a->rest);
 	else if (str_eq(v, "flood"))
 		do_flood(f, a->number);
+	else if (str_eq(v, "share"))
+		do_share(f, a->number);
 	else if (str_eq(v, "stderr-vmm"))
 		fprintf(stderr, "%s", a->rest);
 	else if (str_eq(v, "die"))
@@ -446,6 +463,8 @@ static void read_args(struct fake *f, int argc, char **argv)
 			f->has_kvm = true;
 		else if (str_eq(argv[i], "-chardev"))
 			read_chardev(f, argv[i + 1]);
+		else if (str_eq(argv[i], "-fsdev") && !f->share_path && value_of(argv[i + 1], "path", buf, sizeof(buf)))
+			f->share_path = mem_strdup(buf);
 		else if (str_eq(argv[i], "-incoming"))
 			f->is_incoming = true;
 		else if (str_eq(argv[i], "-object") && value_of(argv[i + 1], "mem-path", buf, sizeof(buf))) {

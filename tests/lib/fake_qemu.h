@@ -36,6 +36,7 @@ struct fake {
 	uint32_t wire_version;
 	char *ram_path;		 /* to make, NULL: none */
 	uint64_t ram_bytes;
+	char *share_path;	 /* of the first shared folder, NULL: none */
 
 	/* agent */
 	bool agent_is_up, agent_hangs;
