@@ -33,6 +33,7 @@
 #include "guest/net.h"
 #include "guest/root.h"
 #include "guest/session.h"
+#include "guest/spare.h"
 #include "guest/spawn.h"
 
 #define DEFERRED_MAX (6 * WIRE_FRAME_MAX)
@@ -205,6 +206,15 @@ static enum outcome do_share(const struct wire_frame *f)
 	return DONE;
 }
 
+static enum outcome do_spare(const struct wire_frame *f)
+{
+	struct wire_spare m;
+
+	if (wire_get_spare(f, &m) != WIRE_OK)
+		return MALFORMED;
+	return outcome_of(spare_make(&error));
+}
+
 static int write_file(const struct wire_write_file *m, struct error *err)
 {
 	int flags = O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, r; /* a fifo must not hold up PID 1 */
@@ -345,6 +355,7 @@ static const struct request {
 	{ WIRE_COUNTERS, false, do_counters },
 	{ WIRE_FINISH, true, do_finish },
 	{ WIRE_MAKE_DIR, false, do_make_dir },
+	{ WIRE_SPARE, false, do_spare },
 };
 
 static const struct request *find_request(uint16_t type)

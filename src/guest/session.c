@@ -30,6 +30,7 @@
 #include "guest/clock.h"
 #include "guest/finish.h"
 #include "guest/kmsg.h"
+#include "guest/spare.h"
 #include "guest/spawn.h"
 
 #define TTY_PENDING_MAX (128 * 1024) /* more than a pty buffers in the kernel (64 KiB and a page) */
@@ -109,24 +110,6 @@ static void send_started(uint16_t number, enum wire_start_stage stage, int errnu
 			     .stage = (uint8_t)stage, .errnum = (uint32_t)errnum, .pid = (uint32_t)pid, .text = text });
 }
 
-static void set_nonblock(int fd)
-{
-	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-}
-
-/* A pair for one stream; ours does not block. */
-static int make_pipe(int *ret_ours, int *ret_theirs, bool we_write)
-{
-	int p[2];
-
-	if (pipe2(p, O_CLOEXEC) < 0)
-		return -1;
-	*ret_ours = p[we_write];
-	*ret_theirs = p[!we_write];
-	set_nonblock(*ret_ours);
-	return 0;
-}
-
 static int open_tty(struct session *s, const struct wire_start *m, struct spawn_fds *fds)
 {
 	struct winsize ws = { .ws_row = m->rows, .ws_col = m->cols };
@@ -154,27 +137,27 @@ static int open_pipes(struct session *s, const struct wire_start *m, struct spaw
 {
 	bool wants_in = (m->flags & WIRE_START_STDIN) || m->kind == WIRE_KIND_FILES_IN;
 
-	if (wants_in) {
-		if (make_pipe(&s->in_fd, &fds->in, true) < 0)
-			return -1;
-	} else {
+	if (!wants_in) {
 		fds->in = open("/dev/null", O_RDWR | O_CLOEXEC);
 		if (fds->in < 0)
 			return -1;
 	}
-	if (make_pipe(&s->out[WIRE_STDOUT].fd, &fds->out, false) < 0)
-		return -1;
-	return make_pipe(&s->out[WIRE_STDERR].fd, &fds->err, false);
+	return spawn_make_pipes(wants_in ? &s->in_fd : NULL, &s->out[WIRE_STDOUT].fd, &s->out[WIRE_STDERR].fd, fds);
 }
 
-static void close_spawn_fds(struct spawn_fds *fds)
+/* The process that a template had ready, with its pipes. */
+static bool take_spare(struct session *s, const struct wire_start *m)
 {
-	if (fds->err != fds->out)
-		close_fd(&fds->err);
-	if (fds->out != fds->in)
-		close_fd(&fds->out);
-	close_fd(&fds->in);
-	close_fd(&fds->report);
+	struct spare_ends e;
+
+	if (!spare_take(s->number, m, &e))
+		return false;
+	s->pid = e.pid;
+	s->in_fd = e.in;
+	s->out[WIRE_STDOUT].fd = e.out;
+	s->out[WIRE_STDERR].fd = e.err;
+	s->report_fd = e.report;
+	return true;
 }
 
 static struct session *new_session(uint16_t number, const struct wire_start *m)
@@ -222,18 +205,22 @@ void session_start(uint16_t number, const struct wire_start *m)
 		session_refuse(number, EAGAIN, "too many programs at once");
 		return;
 	}
+	if (take_spare(s, m)) {
+		s->state = STARTING;
+		return;
+	}
 	fds.is_tty = s->is_tty;
 	if ((s->is_tty ? open_tty(s, m, &fds) : open_pipes(s, m, &fds)) < 0 ||
-	    make_pipe(&s->report_fd, &fds.report, false) < 0 || (s->pid = fork()) < 0) {
+	    spawn_make_pipe(&s->report_fd, &fds.report, false) < 0 || (s->pid = fork()) < 0) {
 		e = errno;
-		close_spawn_fds(&fds);
+		spawn_close_fds(&fds);
 		clear(s);
 		send_started(number, WIRE_STAGE_FORK, e, 0, s->is_tty ? "make a terminal and a process" : "make a process");
 		return;
 	}
 	if (s->pid == 0)
 		spawn_child(m, &fds);
-	close_spawn_fds(&fds);
+	spawn_close_fds(&fds);
 	s->state = STARTING;
 }
 

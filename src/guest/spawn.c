@@ -72,10 +72,9 @@ static void take_streams(const struct spawn_fds *fds)
 		fail(WIRE_STAGE_FORK, errno, "connect the program's streams");
 }
 
-static void find_account(const struct wire_start *m, struct account *a)
+static void find_account(const char *user, struct account *a)
 {
 	static char text[256 * 1024];
-	const char *user = m->user[0] ? m->user : "root";
 	ssize_t n = file_read("/etc/passwd", text, sizeof(text));
 
 	if (!account_find(n > 0 ? text : "", user, a))
@@ -244,31 +243,97 @@ static _Noreturn void run_program(const struct wire_start *m, const struct accou
 	exec_program(file, argv, env);
 }
 
-_Noreturn void spawn_child(const struct wire_start *m, const struct spawn_fds *fds)
-{
-	static struct account account;
-	const char *path, *name, *carrier;
-	uint32_t pos = 0;
+/* What a spare knows already, and a child that was forked for its program learns at once. */
+static struct account account;
+static const char *account_of; /* the user that `account` is of; NULL: none yet */
 
+static void know_account(const struct wire_start *m)
+{
+	const char *user = m->user[0] ? m->user : "root";
+
+	if (account_of && strcmp(account_of, user) == 0)
+		return;
+	find_account(user, &account);
+	account_of = user;
+}
+
+void spawn_begin(const struct spawn_fds *fds)
+{
 	report_fd = fds->report;
 	spawn_reset_signals();
 	take_streams(fds);
-	find_account(m, &account);
-	/* Entered as root, like su does: the folder may lie below one that is its owner's alone (a tree in root's home). */
-	if (m->kind == WIRE_KIND_PROGRAM)
-		enter(m, &account);
-	become(m, &account, fds->is_tty);
-	if (m->kind == WIRE_KIND_PROGRAM)
-		run_program(m, &account);
+	know_account(&(struct wire_start){ .user = "" });
+	enter(&(struct wire_start){ .cwd = "" }, &account);
+}
+
+static _Noreturn void move_files(const struct wire_start *m)
+{
+	const char *path, *name, *carrier;
+	uint32_t pos = 0;
+
 	if (chdir("/") < 0)
 		fail(WIRE_STAGE_CHDIR, errno, "/");
 	path = wire_list_next(&m->argv, &pos);
 	name = path ? wire_list_next(&m->argv, &pos) : NULL;
 	carrier = name ? wire_list_next(&m->argv, &pos) : NULL;
 	spawn_close_from(3); /* the report's end too: its end of file says that all is well */
-	if (m->kind == WIRE_KIND_FILES_OUT) {
+	if (m->kind == WIRE_KIND_FILES_OUT)
 		_exit(transfer_out(path ? path : "", carrier ? carrier : ""));
-	} else {
+	else
 		_exit(transfer_in(path ? path : "", name ? name : "", carrier ? carrier : ""));
-	}
+}
+
+_Noreturn void spawn_go_on(const struct wire_start *m)
+{
+	bool is_home = account_of && !m->cwd[0] && !m->user[0];
+
+	know_account(m);
+	/* Entered as root, like su does: the folder may lie below one that is its owner's alone (a tree in root's home). */
+	if (m->kind == WIRE_KIND_PROGRAM && !is_home)
+		enter(m, &account);
+	become(m, &account, m->flags & WIRE_START_TTY);
+	if (m->kind == WIRE_KIND_PROGRAM)
+		run_program(m, &account);
+	move_files(m);
+}
+
+_Noreturn void spawn_child(const struct wire_start *m, const struct spawn_fds *fds)
+{
+	report_fd = fds->report;
+	spawn_reset_signals();
+	take_streams(fds);
+	spawn_go_on(m);
+}
+
+/* ---- the parent's side of it ---- */
+
+int spawn_make_pipe(int *ret_ours, int *ret_theirs, bool we_write)
+{
+	int p[2];
+
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return -1;
+	*ret_ours = p[we_write];
+	*ret_theirs = p[!we_write];
+	fcntl(*ret_ours, F_SETFL, fcntl(*ret_ours, F_GETFL) | O_NONBLOCK);
+	return 0;
+}
+
+int spawn_make_pipes(int *ret_in, int *ret_out, int *ret_err, struct spawn_fds *theirs)
+{
+	if (ret_in && spawn_make_pipe(ret_in, &theirs->in, true) < 0)
+		return -1;
+	if (spawn_make_pipe(ret_out, &theirs->out, false) < 0)
+		return -1;
+	return spawn_make_pipe(ret_err, &theirs->err, false);
+}
+
+void spawn_close_fds(struct spawn_fds *fds)
+{
+	if (fds->err != fds->out)
+		close_fd(&fds->err);
+	if (fds->out != fds->in)
+		close_fd(&fds->out);
+	close_fd(&fds->in);
+	close_fd(&fds->report);
 }

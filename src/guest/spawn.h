@@ -6,6 +6,7 @@
  * as much stack and static memory as it likes: it is a copy.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "wire/wire.h"
@@ -25,6 +26,18 @@ struct spawn_report {
 
 /* Becomes the program, or reports and exits. */
 _Noreturn void spawn_child(const struct wire_start *m, const struct spawn_fds *fds);
+/*
+ * The same in two halves, for a child that is there before its program is
+ * known (guest/spare.h): streams, session and root's account, then the rest.
+ */
+void spawn_begin(const struct spawn_fds *fds);
+_Noreturn void spawn_go_on(const struct wire_start *m);
+
+/* For the parent: a pair for one stream; ours does not block. */
+int spawn_make_pipe(int *ret_ours, int *ret_theirs, bool we_write);
+/* All three streams. On failure -1 with errno, and whatever is open already to be closed. */
+int spawn_make_pipes(int *ret_in, int *ret_out, int *ret_err, struct spawn_fds *theirs);
+void spawn_close_fds(struct spawn_fds *fds);
 
 /* Closes every descriptor from `first` on: for children that do not exec. */
 void spawn_close_from(int first);

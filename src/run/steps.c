@@ -47,6 +47,9 @@ void step_describe(const struct step *s, struct str *out)
 	case STEP_MOUNT_IMAGE:
 		str_addf(out, "mount layer '%s' from disk '%s'", s->b, s->a);
 		break;
+	case STEP_SPARE:
+		str_add(out, "make the process of the first program");
+		break;
 	case STEP_QUIESCE:
 		str_add(out, "become still");
 		break;
@@ -130,6 +133,8 @@ size_t step_encode(const struct step *s, uint32_t id, void *buf)
 	switch (s->kind) {
 	case STEP_MOUNT_IMAGE:
 		return PUT(mount_image, id, s->a, s->b, s->c, s->flags);
+	case STEP_SPARE:
+		return PUT(spare, id);
 	case STEP_QUIESCE:
 		return PUT(quiesce, id);
 	case STEP_IDENTITY:

@@ -13,6 +13,7 @@
 
 enum step_kind {
 	STEP_MOUNT_IMAGE, /* serial, name, fstype; flags: wire_image_flags */
+	STEP_SPARE,
 	STEP_QUIESCE,
 	STEP_IDENTITY,	  /* hostname, machine id, mac; entropy and time are taken when it is sent */
 	STEP_ASSEMBLE,	  /* list: layers; n: tmpfs bytes */

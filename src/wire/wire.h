@@ -176,6 +176,7 @@ const char *wire_stage_name(uint32_t stage);
 	M(22, FINISH, finish, H)                                               \
 	M(23, TEST, test, H)                                                   \
 	M(24, MAKE_DIR, make_dir, H)                                           \
+	M(25, SPARE, spare, H)                                                 \
 	M(30, START, start, H)                                                 \
 	M(31, STARTED, started, G)                                             \
 	M(32, DATA, data, B)                                                   \
@@ -242,6 +243,8 @@ const char *wire_stage_name(uint32_t stage);
 #define WIRE_FIELDS_FINISH(F) F(u32, id) F(u32, flags)
 #define WIRE_FIELDS_TEST(F) F(u32, what)
 #define WIRE_FIELDS_MAKE_DIR(F) F(u32, id) F(str, path) F(u32, mode)
+/* Makes a process that the machine's first program will be, if it wants pipes: before a template is saved. */
+#define WIRE_FIELDS_SPARE(F) F(u32, id)
 /* Starts a session (header's number). user "": root. umask 0xffff: leave. nofile 0: leave. */
 #define WIRE_FIELDS_START(F)                                                   \
 	F(u8, kind) F(u32, flags) F(list, argv) F(list, env) F(str, cwd) F(str, user)                    \

@@ -67,6 +67,7 @@ bool finish_is_test_machine(void) { return false; }
 void finish_test(uint32_t what) {}
 void spawn_close_from(int first) {}
 void spawn_reset_signals(void) {}
+int spare_make(struct error *err) { return 0; }
 
 static bool open_sessions[65536];
 void session_refuse(uint16_t number, int errnum, const char *text) { open_sessions[number] = false; }

@@ -665,6 +665,70 @@ static void quiesce_is_silence(void)
 	agent_stop(a);
 }
 
+/* The number of the process tells: something else was forked between the spare and its START. */
+static void make_spare(void)
+{
+	agent_start(a);
+	SEND(a, spare, 0, .id = 1);
+	check(agent_result(a, 1) == 0, "%s", agent_result_text);
+	SEND(a, load_module, 0, .id = 2, .module = "no-such-module", .flags = WIRE_MODULE_OPTIONAL);
+	check(agent_result(a, 2) == 0, "%s", agent_result_text);
+	SEND(a, spare, 0, .id = 3);
+	check(agent_result(a, 3) == 0, "a second one: %s", agent_result_text);
+}
+
+static void a_spare_is_the_first_program(void)
+{
+	struct job first = { .in = "typed", .in_len = 5 }, second = { 0 };
+
+	make_spare();
+	job_run(a, &first, 1,
+		&(struct wire_start){ .argv = ARGV("sh", "-c", "cat; pwd; umask; ulimit -n; echo $A; ls /proc/$$/fd | wc -l; echo err >&2; exit 7"),
+				      .env = ARGV("A=b"), .cwd = "/usr", .umask = 027, .nofile = 77, .flags = WIRE_START_STDIN });
+	check(first.pid == 2, "it has number %u", first.pid);
+	check(strcmp((char *)first.out, "typed/usr\n0027\n77\nb\n3\n") == 0, "got %s", first.out);
+	check(strcmp((char *)first.err, "err\n") == 0 && first.how == WIRE_EXITED && first.value == 7, "got %s, %u", first.err, first.value);
+	job_run(a, &second, 1, &(struct wire_start){ .argv = ARGV("true"), .flags = WIRE_START_STDIN });
+	check(second.pid > 3 && second.value == 0, "the second has number %u", second.pid);
+	agent_stop(a);
+}
+
+static void a_spare_fails_as_any_child(void)
+{
+	struct job j = { 0 }, k = { 0 };
+
+	make_spare();
+	job_run(a, &j, 1, &(struct wire_start){ .argv = ARGV("no-such-program"), .flags = WIRE_START_STDIN });
+	check(!j.is_started && j.stage == WIRE_STAGE_EXEC && j.start_errnum == ENOENT, "stage %u errno %u", j.stage, j.start_errnum);
+	job_run(a, &k, 1, SH("exit 3"));
+	check(k.value == 3, "the next one: %u", k.value);
+	agent_stop(a);
+}
+
+static void a_spare_goes_where_it_does_not_fit(void)
+{
+	struct job j = { 0 }, k = { 0 };
+
+	make_spare();
+	job_run(a, &j, 1, &(struct wire_start){ .argv = ARGV("tty"), .flags = WIRE_START_TTY | WIRE_START_STDIN });
+	check(j.pid > 3 && j.value == 0, "number %u, status %u", j.pid, j.value);
+	job_run(a, &k, 2, SH("for i in $(seq 100); do kill -0 2 2>/dev/null || exit 0; sleep 0.05; done; exit 1"));
+	check(k.value == 0, "it is still there");
+	agent_stop(a);
+}
+
+static void a_spare_is_not_for_files(void)
+{
+	struct job files = { 0 }, j = { 0 };
+
+	make_spare();
+	job_run(a, &files, 1, &(struct wire_start){ .kind = WIRE_KIND_FILES_OUT, .argv = ARGV("/etc/passwd") });
+	check(files.is_started && files.pid > 3, "number %u: %s", files.pid, files.start_text);
+	job_run(a, &j, 2, &(struct wire_start){ .argv = ARGV("true"), .flags = WIRE_START_STDIN });
+	check(j.pid > 3 && j.value == 0, "number %u, status %u", j.pid, j.value);
+	agent_stop(a);
+}
+
 /* ---- files ---- */
 
 static const char make_tree[] =
@@ -877,6 +941,10 @@ static const struct {
 	TEST(the_last_program_is_the_last_word),
 	TEST(a_program_behind_a_failed_request_is_refused),
 	TEST(quiesce_is_silence),
+	TEST(a_spare_is_the_first_program),
+	TEST(a_spare_fails_as_any_child),
+	TEST(a_spare_goes_where_it_does_not_fit),
+	TEST(a_spare_is_not_for_files),
 	TEST(files_make_the_round_trip),
 	TEST(files_into_a_folder_take_their_name),
 	TEST(broken_transfers_are_errors),

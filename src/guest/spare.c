@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The spare hears of its program by the frame of the START itself, in a pipe:
+ * it is at most what a pipe holds, so PID 1 never waits for it. An end of file
+ * in its place means that it is not needed.
+ *
+ * It is a process of the machine like any other until then: who looks for
+ * processes in a clone before its first program sees it, and a kill takes it.
+ * Then the pipe is broken, and the program is forked as ever.
+ */
+
+#include "guest/spare.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "guest/file.h"
+#include "guest/spawn.h"
+
+#define PIPE_BYTES 65536 /* what a pipe holds on every architecture, as long as nobody makes it smaller */
+
+static struct {
+	struct spare_ends ends;
+	int go; /* the pipe to it */
+} spare = { .ends = { 0, -1, -1, -1, -1 }, .go = -1 };
+
+static uint8_t frame[WIRE_FRAME_MAX];
+
+/* The child's ends at their numbers, and nothing else open: what it holds open would never end for others. */
+enum {
+	CHILD_GO = 3,
+	CHILD_REPORT = 4,
+	CHILD_FIRST_FREE = 5,
+};
+
+static _Noreturn void wait_for_start(void)
+{
+	struct wire_frame f;
+	struct wire_start m;
+	size_t len = 0, size;
+	ssize_t n;
+
+	while (wire_frame_get(frame, len, &f, &size) == WIRE_MORE) {
+		n = read(CHILD_GO, frame + len, sizeof(frame) - len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			_exit(0);
+		len += (size_t)n;
+	}
+	if (wire_get_start(&f, &m) != WIRE_OK)
+		_exit(127);
+	close(CHILD_GO);
+	spawn_go_on(&m);
+}
+
+static _Noreturn void be_spare(int go, const struct spawn_fds *theirs)
+{
+	struct spawn_fds fds = *theirs;
+
+	/* Out of the way of the numbers that they are to have. */
+	fds.in = fcntl(fds.in, F_DUPFD_CLOEXEC, CHILD_FIRST_FREE);
+	fds.out = fcntl(fds.out, F_DUPFD_CLOEXEC, CHILD_FIRST_FREE);
+	fds.err = fcntl(fds.err, F_DUPFD_CLOEXEC, CHILD_FIRST_FREE);
+	fds.report = fcntl(fds.report, F_DUPFD_CLOEXEC, CHILD_FIRST_FREE);
+	go = fcntl(go, F_DUPFD_CLOEXEC, CHILD_FIRST_FREE);
+	if (fds.in < 0 || fds.out < 0 || fds.err < 0 || dup3(fds.report, CHILD_REPORT, O_CLOEXEC) < 0 ||
+	    dup3(go, CHILD_GO, O_CLOEXEC) < 0)
+		_exit(127);
+	fds.report = CHILD_REPORT;
+	spawn_begin(&fds);
+	spawn_close_from(CHILD_FIRST_FREE);
+	wait_for_start();
+}
+
+static void close_ends(struct spare_ends *e)
+{
+	close_fd(&e->in);
+	close_fd(&e->out);
+	close_fd(&e->err);
+	close_fd(&e->report);
+	e->pid = 0;
+}
+
+int spare_make(struct error *err)
+{
+	struct spare_ends e = { 0, -1, -1, -1, -1 };
+	struct spawn_fds theirs = { -1, -1, -1, -1, false };
+	_cleanup_close_ int go_read = -1;
+	_cleanup_close_ int go = -1;
+
+	if (spare.ends.pid)
+		return 0;
+	if (spawn_make_pipe(&go, &go_read, true) == 0 && spawn_make_pipes(&e.in, &e.out, &e.err, &theirs) == 0 &&
+	    spawn_make_pipe(&e.report, &theirs.report, false) == 0)
+		e.pid = fork();
+	else
+		e.pid = -1;
+	if (e.pid == 0)
+		be_spare(go_read, &theirs);
+	spawn_close_fds(&theirs);
+	if (e.pid < 0) {
+		error_sys(err, errno, "make a spare process");
+		close_ends(&e);
+		return -1;
+	}
+	spare.ends = e;
+	spare.go = take_fd(&go);
+	return 0;
+}
+
+static bool fits(const struct wire_start *m)
+{
+	return m->kind == WIRE_KIND_PROGRAM && (m->flags & WIRE_START_STDIN) && !(m->flags & WIRE_START_TTY);
+}
+
+bool spare_take(uint16_t session, const struct wire_start *m, struct spare_ends *ret)
+{
+	size_t n = spare.ends.pid && fits(m) ? wire_put_start(frame, sizeof(frame), session, m) : 0;
+	bool is_taken = n > 0 && n <= PIPE_BYTES && write(spare.go, frame, n) == (ssize_t)n;
+
+	close_fd(&spare.go);
+	if (is_taken) {
+		*ret = spare.ends;
+		spare.ends = (struct spare_ends){ 0, -1, -1, -1, -1 };
+	} else {
+		close_ends(&spare.ends);
+	}
+	return is_taken;
+}
