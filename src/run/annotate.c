@@ -10,8 +10,8 @@
 #include "sys/fs.h"
 #include "sys/proc.h"
 
-#define FINDINGS_MAX 3
-#define NOTE	     "note: " /* lines of the helper's output that begin with it (--notes) */
+#define FINDINGS_MAX 5
+#define NOTE	     "note: " /* how the helper's own lines begin, after all texts (--notes) */
 
 static int write_all(int fd, const char *p, size_t n)
 {
@@ -51,48 +51,84 @@ static int run_helper(const struct paths *paths, const char *kernel_id, const st
 	return proc_run_spec(&spec, ret, err);
 }
 
-/* Moves the lines that are notes out of the text, each once. */
-static void take_notes(struct str *text, struct str *notes)
+/* A line that stands in none of the texts. */
+static char *make_separator(const struct str *texts)
 {
-	struct str rest = STR_INIT;
+	for (unsigned i = 0;; i++) {
+		char *line = mem_printf("--- next report %u ---\n", i);
 
-	for (const char *p = str_cstr(text), *nl; *p; p = nl + 1) {
-		nl = strchr(p, '\n');
-		if (!nl)
-			break;
-		if (!str_starts(p, NOTE)) {
-			str_add_mem(&rest, p, (size_t)(nl + 1 - p));
-		} else if (notes) {
-			_cleanup_free_ char *note = mem_strndup(p + strlen(NOTE), (size_t)(nl + 1 - p) - strlen(NOTE));
-
-			if (!strstr(str_cstr(notes), note))
-				str_add(notes, note);
-		}
+		if (!memmem(str_cstr(texts), texts->len, line, strlen(line)))
+			return line;
+		free(line);
 	}
-	str_clear(text);
-	*text = rest;
+}
+
+/* What the helper says at its end, each once. */
+static void take_notes(const char *p, struct str *notes)
+{
+	for (const char *nl; notes && (nl = strchr(p, '\n')); p = nl + 1) {
+		_cleanup_free_ char *note = NULL;
+
+		if (!str_starts(p, NOTE))
+			continue;
+		note = mem_strndup(p + strlen(NOTE), (size_t)(nl + 1 - p) - strlen(NOTE));
+		if (!strstr(str_cstr(notes), note))
+			str_add(notes, note);
+	}
+}
+
+/* Is f worth its source lines? In the first round what decided and what follows from it, then other warnings. */
+static bool is_wanted(const struct finding *f, const struct verdict_result *v, bool is_first_round)
+{
+	bool decided = v->headline && (f == v->headline || f->cause_id == v->headline->id);
+
+	if (f->excerpt.len <= f->context_bytes || decided != is_first_round)
+		return false;
+	return decided || (f->severity >= FINDING_WARN && !f->is_allowed && !f->is_secondary);
+}
+
+static size_t choose(const struct analyser *a, const struct verdict_result *v, uint32_t ids[FINDINGS_MAX])
+{
+	size_t n = 0;
+
+	for (int round = 0; round < 2; round++)
+		for (size_t i = 0; i < analyser_n_findings(a) && n < FINDINGS_MAX; i++)
+			if (is_wanted(analyser_finding(a, i), v, round == 0))
+				ids[n++] = analyser_finding(a, i)->id;
+	return n;
 }
 
 void annotate_findings(const struct paths *paths, const char *kernel_id, const struct strv *modules, struct analyser *a,
 		       const struct verdict_result *v, struct str *notes)
 {
-	size_t n_done = 0;
+	_cleanup_str_ struct str texts = STR_INIT, in = STR_INIT, out = STR_INIT;
+	_cleanup_free_ char *separator = NULL;
+	struct error err = ERROR_INIT;
+	uint32_t ids[FINDINGS_MAX];
+	size_t n = choose(a, v, ids);
+	const char *p, *end;
 
-	for (size_t i = 0; v->headline && i < analyser_n_findings(a) && n_done < FINDINGS_MAX; i++) {
-		const struct finding *f = analyser_finding(a, i);
-		_cleanup_str_ struct str text = STR_INIT;
-		struct error err = ERROR_INIT;
+	if (!n)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		const struct str *excerpt = &analyser_by_id(a, ids[i])->excerpt;
 
-		if ((f != v->headline && f->cause_id != v->headline->id) || f->excerpt.len <= f->context_bytes)
-			continue;
-		n_done++;
-		if (run_helper(paths, kernel_id, modules, f->excerpt.p + f->context_bytes, f->excerpt.len - f->context_bytes,
-			       &text, &err) < 0) {
-			if (notes)
-				str_addf(notes, "no source lines: %s\n", err.text);
-			return;
-		}
-		take_notes(&text, notes);
-		analyser_set_report(a, f->id, str_cstr(&text), text.len);
+		str_add_mem(&texts, excerpt->p, excerpt->len);
 	}
+	separator = make_separator(&texts);
+	for (size_t i = 0; i < n; i++) {
+		const struct finding *f = analyser_by_id(a, ids[i]);
+
+		str_add_mem(&in, f->excerpt.p + f->context_bytes, f->excerpt.len - f->context_bytes);
+		str_add(&in, separator);
+	}
+	if (run_helper(paths, kernel_id, modules, str_cstr(&in), in.len, &out, &err) < 0) {
+		if (notes)
+			str_addf(notes, "no source lines: %s\n", err.text);
+		return;
+	}
+	p = str_cstr(&out);
+	for (size_t i = 0; i < n && (end = strstr(p, separator)); i++, p = end + strlen(separator))
+		analyser_set_report(a, ids[i], p, (size_t)(end - p));
+	take_notes(p, notes);
 }
