@@ -100,6 +100,10 @@ status "no XDG_RUNTIME_DIR" 0 env -u XDG_RUNTIME_DIR TMPDIR="$scratch" quiz --co
 mounted() { # NAME WANT FOLDER OPTIONS COMMAND...
 	mounted_name=$1 mounted_want=$2 mounted_at=$3 mounted_options=$4
 	shift 4
+	if ! unshare -rm true 2>/dev/null; then
+		skip "$mounted_name" "no user namespaces here"
+		return 1
+	fi
 	mkdir -p "$mounted_at"
 	status "$mounted_name" "$mounted_want" unshare -rm sh -c '
 		mount -t tmpfs -o "$2" none "$1" || exit 99
@@ -107,17 +111,17 @@ mounted() { # NAME WANT FOLDER OPTIONS COMMAND...
 		shift 2
 		"$@"' sh "$mounted_at" "$mounted_options" "$@"
 }
-mounted "records can not be written" 125 "$XDG_STATE_HOME" ro quiz --cold true
-like "where" "$err_out" "quiz: cannot make folder '$XDG_STATE_HOME/quiz*': Read-only file system*"
-mounted "there is no room for records" 5 "$XDG_STATE_HOME" size=32k quiz --cold sh -c 'exit 5'
-like "what is lost" "$err_out" "*cannot write '$XDG_STATE_HOME/*/result.json': No space left on device*"
-mounted "there is no room for a run's folder" 125 "$XDG_RUNTIME_DIR" size=16k quiz --cold true
-like "which" "$err_out" "quiz: cannot *'$XDG_RUNTIME_DIR/quiz*': No space left on device*"
-mounted "no inode for them either" 125 "$XDG_RUNTIME_DIR" nr_inodes=2 quiz --cold true
-like "which folder" "$err_out" "quiz: cannot *'$XDG_RUNTIME_DIR/quiz*': No space left on device*"
-mounted "no room for a template" 0 "$QUIZ_TEMPLATE_DIR" size=64k quiz echo still right
-is "does not cost the run" "$out" "still right"
-like "and is told" "$err_out" "quiz: no template is made: no file system has room for it*"
+mounted "records can not be written" 125 "$XDG_STATE_HOME" ro quiz --cold true &&
+	like "where" "$err_out" "quiz: cannot make folder '$XDG_STATE_HOME/quiz*': Read-only file system*"
+mounted "there is no room for records" 5 "$XDG_STATE_HOME" size=32k quiz --cold sh -c 'exit 5' &&
+	like "what is lost" "$err_out" "*cannot write '$XDG_STATE_HOME/*/result.json': No space left on device*"
+mounted "there is no room for a run's folder" 125 "$XDG_RUNTIME_DIR" size=16k quiz --cold true &&
+	like "which" "$err_out" "quiz: cannot *'$XDG_RUNTIME_DIR/quiz*': No space left on device*"
+mounted "no inode for them either" 125 "$XDG_RUNTIME_DIR" nr_inodes=2 quiz --cold true &&
+	like "which folder" "$err_out" "quiz: cannot *'$XDG_RUNTIME_DIR/quiz*': No space left on device*"
+mounted "no room for a template" 0 "$QUIZ_TEMPLATE_DIR" size=64k quiz echo still right &&
+	is "does not cost the run" "$out" "still right" &&
+	like "and is told" "$err_out" "quiz: no template is made: no file system has room for it*"
 
 # ---- signals ----
 # A shell's background jobs ignore SIGINT; ours shall not.

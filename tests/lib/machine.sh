@@ -5,6 +5,8 @@
 # everything else is the test's own. Source it instead of tap.sh.
 #
 #	need_machine [PACKAGE...]	skips the whole test when a run (in a root with these packages) is not possible here
+#	need_kernel_for PROFILES	the default kernel where it has what these need, else the distribution's, which has all
+#				as modules; skips the whole test where that is not in the store
 #	wait_for SECONDS COMMAND...	until it succeeds; fails after that many seconds
 #	qemus			pids of QEMUs that this test's runs have left
 
@@ -18,7 +20,7 @@ need_machine() {
 	printf '[profile]\nsummary = what this test needs\npackages = %s\n' "$*" \
 		>"$XDG_CONFIG_HOME/quiz/profiles/test-needs/profile.conf"
 	machine_why=$(quiz --dry-run -p test-needs true 2>&1) ||
-		skip_all "no machine can be started: $(echo "$machine_why" | tr '\n' ' ')"
+		skip_all "no machine can be started (tests/materials makes what tests need): $(echo "$machine_why" | tr '\n' ' ')"
 }
 
 wait_for() {
@@ -30,12 +32,13 @@ wait_for() {
 	done
 }
 
-# A kernel that has what these profiles need: the default one, else the distribution's, which has everything as modules.
 need_kernel_for() {
 	quiz --dry-run -p "$1" true >/dev/null 2>"$scratch/why" && return
-	grep -q 'needs CONFIG_' "$scratch/why" || return
-	quiz kernel fetch debian >/dev/null 2>&1
-	QUIZ_KERNEL=$(quiz kernel list | awk '/ debian / { sub(/^\*/, ""); print $1; exit }')
+	grep -q 'needs CONFIG_' "$scratch/why" || skip_all "no machine with $1 can be started: $(tr '\n' ' ' <"$scratch/why")"
+	QUIZ_KERNEL=$(quiz kernel list | awk -v arch="$(uname -m)" '{ sub(/^[* ] */, "") }
+		$2 == arch && $5 == "debian" { print $1; exit }')
+	[ -n "$QUIZ_KERNEL" ] ||
+		skip_all "the default kernel lacks what $1 needs, and the distribution's is not there: tests/materials kernel"
 	export QUIZ_KERNEL
 }
 

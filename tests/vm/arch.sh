@@ -4,7 +4,7 @@
 . "$QUIZ_SOURCE/tests/lib/machine.sh"
 name=$1
 why=$(quiz -a "$name" --dry-run true 2>&1) ||
-	skip_all "no $name machine can be started: $(echo "$why" | tr '\n' ' ')"
+	skip_all "no $name machine can be started (tests/materials): $(echo "$why" | tr '\n' ' ')"
 cd "$scratch" || exit 1
 mkdir tmux
 TMUX_TMPDIR=$scratch/tmux

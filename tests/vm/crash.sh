@@ -17,7 +17,7 @@ need_machine
 
 # The module, built for that kernel, in a workspace of its own: so it is seen in the machine, and so are its sources.
 store=$(quiz kernel show ${flavour:+"$QUIZ_KERNEL"} --json | sed -n 's/^  "dir": "\(.*\)",$/\1/p')
-[ -d "$store/build" ] || skip_all "the kernel has no build tree for external modules"
+[ -d "$store/build" ] || skip_all "the kernel has no build tree for external modules: tests/materials kernel-own"
 tree=$scratch/crashme
 cp -r "$QUIZ_SOURCE/tests/data/crashme" "$tree"
 make -C "$store/build" M="$tree" modules >"$scratch/make.log" 2>&1 || {

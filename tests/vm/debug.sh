@@ -7,7 +7,7 @@ for tool in gdb crash drgn; do
 	command -v "$tool" >/dev/null || skip_all "$tool is not installed (tools/deps debug)"
 done
 store=$(quiz kernel show --json | sed -n 's/^  "dir": "\(.*\)",$/\1/p')
-[ -f "$store/debug/vmlinux" ] || skip_all "the default kernel has no debug information"
+[ -f "$store/debug/vmlinux" ] || skip_all "the default kernel has no debug information: tests/materials kernel-own"
 release=$(quiz kernel show --json | sed -n 's/^  "release": "\(.*\)",$/\1/p')
 tree=$scratch/crashme
 cp -r "$QUIZ_SOURCE/tests/data/crashme" "$tree"
@@ -77,6 +77,8 @@ if [ -f "$store/build/scripts/gdb/linux/constants.py" ]; then
 	status "gdb: the kernel's own scripts" 0 timeout 120 quiz gdb . -batch -ex lx-version -ex lx-ps
 	like "gdb: lx-ps" "$out" "*kthreadd*"
 	quiz stop --all
+else
+	skip "gdb: the kernel's own scripts" "they were not built with this kernel"
 fi
 
 # At the end of a run that crashes or hangs.
