@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "image/kernel.h"
 #include "sys/fs.h"
 
 #define PART_MAX (256u << 20)
@@ -65,10 +66,19 @@ static int make(const char *kernel_part, const char *agent_part, const char *pat
 	return fs_write_atomic(path, str_cstr(&all), all.len, 0644, false, err);
 }
 
-int initramfs_get(const struct paths *p, const struct kernel *k, const char *agent_cpio_path, char **ret_path,
-		  char **ret_key, struct error *err)
+/* A kernel that has the root's file system built in has no archive for it. */
+static char *choose_kernel_part(const struct kernel *k, const char *root_fstype)
 {
-	_cleanup_free_ char *kernel_part = fs_join(k->dir, "initrd.cpio");
+	_cleanup_free_ char *usual = kernel_initrd_path(k->dir, NULL);
+	_cleanup_free_ char *own = kernel_initrd_path(k->dir, root_fstype);
+
+	return fs_exists(own) ? take_ptr(own) : take_ptr(usual);
+}
+
+int initramfs_get(const struct paths *p, const struct kernel *k, const char *root_fstype, const char *agent_cpio_path,
+		  char **ret_path, char **ret_key, struct error *err)
+{
+	_cleanup_free_ char *kernel_part = choose_kernel_part(k, root_fstype);
 	uint64_t agent = fs_stamp(agent_cpio_path);
 	uint64_t prefix_hash = hash_str(hash_str(HASH_INIT, k->dir), k->arch);
 	_cleanup_free_ char *dir = fs_join(p->cache, "initrd");
@@ -83,6 +93,7 @@ int initramfs_get(const struct paths *p, const struct kernel *k, const char *age
 		return error_hint(err, "make agents");
 	}
 	h = hash_str(hash_mem(HASH_INIT, &agent, sizeof(agent)), k->key);
+	h = hash_str(h, kernel_part + strlen(k->dir));
 	prefix = mem_printf("%016llx-", (unsigned long long)prefix_hash);
 	name = mem_printf("%s%016llx", prefix, (unsigned long long)h);
 	path = fs_join(dir, name);

@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * The initramfs of a machine: the kernel's own part (initrd.cpio in its store
- * folder: the modules that are needed before a disk can be mounted) followed
+ * The initramfs of a machine: the kernel's own part (initrd.cpio, or that of
+ * the root's file system, in its store folder: the modules that are needed
+ * before a disk can be mounted) followed
  * by the agent's (/init). The kernel unpacks concatenated archives one after
  * the other.
  *
@@ -21,10 +22,11 @@
 /*
  * The concatenation, as a file in <cache>/initrd/, made when it is not there
  * yet. When it is, this only looks at files (stat), so it is fit for every
- * run. *ret_path and *ret_key (what the content depends on) are the caller's.
+ * run. root_fstype: the root image's, whose modules are then among them, or
+ * NULL. *ret_path and *ret_key (what the content depends on) are the caller's.
  */
-int initramfs_get(const struct paths *p, const struct kernel *k, const char *agent_cpio_path, char **ret_path,
-		  char **ret_key, struct error *err);
+int initramfs_get(const struct paths *p, const struct kernel *k, const char *root_fstype, const char *agent_cpio_path,
+		  char **ret_path, char **ret_key, struct error *err);
 
 /* <libexec>/agents/<arch>/agent.cpio. Caller frees. */
 char *initramfs_agent_path(const struct paths *p, const char *arch);

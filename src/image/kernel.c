@@ -384,6 +384,16 @@ char *kernel_modules_path(const struct kernel *k)
 	return fs_is_dir(path) ? take_ptr(path) : NULL;
 }
 
+const char *const kernel_root_fstypes[2] = { "squashfs", "ext4" };
+
+char *kernel_initrd_path(const char *dir, const char *root_fstype)
+{
+	for (size_t i = 0; root_fstype && i < ARRAY_SIZE(kernel_root_fstypes); i++)
+		if (str_eq(root_fstype, kernel_root_fstypes[i]))
+			return mem_printf("%s/initrd-%s.cpio", dir, root_fstype);
+	return fs_join(dir, "initrd.cpio");
+}
+
 char *kernel_build_path(const struct kernel *k)
 {
 	_cleanup_free_ char *path = fs_join(k->dir, "build");

@@ -61,6 +61,12 @@ int kernel_lock_shared(const struct kernel *k, struct error *err);
 char *kernel_boot_path(const struct kernel *k);	   /* what the VMM boots */
 char *kernel_layer_path(const struct kernel *k);   /* tree to lay over the root (usr/lib/modules, boot); NULL: none */
 char *kernel_modules_path(const struct kernel *k); /* .../lib/modules/<release>; NULL: none */
+/*
+ * <dir>/initrd.cpio, or initrd-<root_fstype>.cpio for a file system that roots may have and layers usually have not;
+ * NULL is any other. Neither need exist.
+ */
+char *kernel_initrd_path(const char *dir, const char *root_fstype);
+extern const char *const kernel_root_fstypes[2];
 char *kernel_build_path(const struct kernel *k);   /* for make -C ... M=; NULL: none */
 
 /* The names of features, for printing: "virtio_mmio" and so on with their values. */

@@ -112,6 +112,12 @@ static int prepare(struct kbuild *b, struct error *err)
 	return 0;
 }
 
+/* Where vmlinux itself boots, a stripped copy of it is the image: by PVH, and on architectures that have no other. */
+static bool boots_vmlinux(const struct kbuild *b, const char *config)
+{
+	return kernel_config_value(config, "PVH") == TRI_YES || str_eq(b->arch->image, "vmlinux");
+}
+
 static int compile(struct kbuild *b, struct error *err)
 {
 	const char *targets[5];
@@ -125,7 +131,7 @@ static int compile(struct kbuild *b, struct error *err)
 	unlink(log);
 	kbuild_count(b);
 	targets[n++] = "vmlinux";
-	if (kernel_config_value(str_cstr(&config), "PVH") != TRI_YES)
+	if (!boots_vmlinux(b, str_cstr(&config)))
 		targets[n++] = b->arch->image;
 	if (kernel_config_value(str_cstr(&config), "MODULES") == TRI_YES)
 		targets[n++] = "modules";
@@ -206,7 +212,7 @@ static int collect(struct kbuild *b, struct kernel_draft *draft, struct error *e
 	if (read_release(b, &k->release, err) < 0 || fs_read(config_path, KCONFIG_MAX, &config, err) < 0)
 		return -1;
 	progress_stage(b->progress, "collecting %s", b->id);
-	if (kernel_config_value(str_cstr(&config), "PVH") == TRI_YES) {
+	if (boots_vmlinux(b, str_cstr(&config))) {
 		k->boot_file = mem_strdup("vmlinux");
 		if (strip_vmlinux(b, draft->at.dir, err) < 0)
 			return -1;

@@ -189,18 +189,39 @@ static int add_boot_file(const struct kernel_draft *d, const char *name, struct 
 	return link(from, to) == 0 ? 0 : fs_copy_file(from, to, 0644, err);
 }
 
+/*
+ * A root may have another file system than the layers. Its modules would cost every boot, so they are in an archive of
+ * their own that takes the place of initrd.cpio for such a root.
+ */
+static int add_root_archives(const struct kernel_draft *d, const char *usr, struct error *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kernel_root_fstypes); i++) {
+		_cleanup_free_ char *path = kernel_initrd_path(d->at.dir, kernel_root_fstypes[i]);
+		_cleanup_strv_ struct strv modules = STRV_INIT;
+
+		if (kernel_modules_early(usr, d->k.release, d->k.arch, kernel_root_fstypes[i], &modules, err) < 0)
+			return -1;
+		if (modules.n > d->k.initrd_modules.n &&
+		    kernel_modules_cpio(usr, d->k.release, d->k.arch, &modules, path, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int finish_modules(struct kernel_draft *d, const char *usr, const struct progress *progress, struct error *err)
 {
 	_cleanup_free_ char *link_path = fs_join(d->at.dir, "modules");
-	_cleanup_free_ char *cpio = fs_join(d->at.dir, "initrd.cpio");
+	_cleanup_free_ char *cpio = kernel_initrd_path(d->at.dir, NULL);
 
 	if (kernel_modules_index(usr, d->k.release, progress, err) < 0)
 		return -1;
 	strv_clear(&d->k.initrd_modules);
-	if (kernel_modules_early(usr, d->k.release, d->k.arch, &d->k.initrd_modules, err) < 0)
+	if (kernel_modules_early(usr, d->k.release, d->k.arch, NULL, &d->k.initrd_modules, err) < 0)
 		return -1;
 	if (d->k.initrd_modules.n &&
 	    kernel_modules_cpio(usr, d->k.release, d->k.arch, &d->k.initrd_modules, cpio, err) < 0)
+		return -1;
+	if (add_root_archives(d, usr, err) < 0)
 		return -1;
 	if (symlink("layer/usr", link_path) < 0)
 		return error_sys(err, errno, "make link '%s'", link_path);

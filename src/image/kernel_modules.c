@@ -43,7 +43,7 @@ static const struct purpose {
 	{ "the same", "-ccw", false, { "virtio_ccw" } },
 	{ "disks", NULL, false, { "virtio_blk" } },
 	{ "the agent's channel", NULL, false, { "virtio_console" } },
-	{ "the file system of root and layers", NULL, true, { "erofs", "squashfs", "ext4" } },
+	{ "the file system of layers, and usually of the root", NULL, true, { "erofs", "squashfs", "ext4" } },
 	{ "the overlay", NULL, false, { "overlay" } },
 	/*
 	 * Mounted only after a clone, but loaded before a template is saved: else every clone's kernel runs
@@ -204,7 +204,8 @@ static void want_all(struct kmod_ctx *ctx, struct walk *w, const struct arch *ar
 	}
 }
 
-int kernel_modules_early(const char *usr, const char *release, const char *arch, struct strv *ret, struct error *err)
+int kernel_modules_early(const char *usr, const char *release, const char *arch, const char *root_fstype,
+			 struct strv *ret, struct error *err)
 {
 	static const char *const no_config[] = { NULL };
 	_cleanup_free_ char *joined = mem_printf("%s/lib/modules/%s", usr, release);
@@ -221,6 +222,8 @@ int kernel_modules_early(const char *usr, const char *release, const char *arch,
 	if (kmod_load_resources(ctx) < 0)
 		return error_set(err, ERROR_SYSTEM, "cannot read the module index in '%s'", tree);
 	want_all(ctx, &w, arch_find(arch));
+	if (root_fstype)
+		want(ctx, &w, root_fstype);
 	kmod_unload_resources(ctx);
 	return 0;
 }

@@ -17,8 +17,11 @@ int kernel_modules_index(const char *usr, const char *release, const struct prog
 /*
  * Which modules must be loaded before disks can be mounted, dependencies
  * first: paths relative to the module tree. Empty when all is built in.
+ * root_fstype: the root's file system where it may be another than that of
+ * the layers, or NULL.
  */
-int kernel_modules_early(const char *usr, const char *release, const char *arch, struct strv *ret, struct error *err);
+int kernel_modules_early(const char *usr, const char *release, const char *arch, const char *root_fstype,
+			 struct strv *ret, struct error *err);
 
 /* Writes them as the kernel's part of the initramfs (see initramfs.h): /quiz/modules/order and the files. */
 int kernel_modules_cpio(const char *usr, const char *release, const char *arch, const struct strv *modules,

@@ -489,7 +489,7 @@ int facts_gather(struct run_facts *f, struct error *err)
 	if (find_root(f, err) < 0)
 		return -1;
 	f->agent_path = initramfs_agent_path(f->paths, f->arch->name);
-	if (initramfs_get(f->paths, &f->kernel, f->agent_path, &f->initrd_path, &f->initrd_key, err) < 0)
+	if (initramfs_get(f->paths, &f->kernel, f->root.fstype, f->agent_path, &f->initrd_path, &f->initrd_key, err) < 0)
 		return -1;
 	if (take_root_layer(f) < 0 || pack_kernel(f, err) < 0 || pack_zfs(f, err) < 0 || pack_profiles(f, err) < 0 ||
 	    pack_user(f, err) < 0)

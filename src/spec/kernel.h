@@ -11,6 +11,7 @@
  *	build/		tree for external modules (make -C build M=...)
  *	debug/vmlinux	unstripped, for symbols, when there is one
  *	initrd.cpio	agent-less part of the initramfs: modules in load order (see image/initramfs.h)
+ *	initrd-<fstype>.cpio	takes its place when the root has that file system and the kernel has it as a module
  *
  * image/kernel.h loads, lists and publishes these.
  */

@@ -435,24 +435,24 @@ static void test_initramfs(void **state)
 	uint64_t stamp;
 
 	assert_int_equal(kernel_load(dir, &k, &err), 0);
-	assert_int_equal(initramfs_get(&s->paths, &k, agent, &path, &key, &err), -1);
+	assert_int_equal(initramfs_get(&s->paths, &k, NULL, agent, &path, &key, &err), -1);
 	assert_int_equal(err.kind, ERROR_MISSING);
 	write_text(dir, "initrd.cpio", "12345");
 	write_text(s->dir, "agent.cpio", "agent");
-	assert_int_equal(initramfs_get(&s->paths, &k, agent, &path, &key, &err), 0);
+	assert_int_equal(initramfs_get(&s->paths, &k, NULL, agent, &path, &key, &err), 0);
 	assert_int_equal(fs_read(path, 100, &text, &err), 0);
 	/* the second archive begins at a multiple of four */
 	assert_int_equal(text.len, 13);
 	assert_memory_equal(text.p, "12345\0\0\0agent", 13);
 	/* the warm path touches nothing */
 	stamp = fs_stamp(path);
-	assert_int_equal(initramfs_get(&s->paths, &k, agent, &again, &key2, &err), 0);
+	assert_int_equal(initramfs_get(&s->paths, &k, NULL, agent, &again, &key2, &err), 0);
 	assert_string_equal(path, again);
 	assert_string_equal(key, key2);
 	assert_true(fs_stamp(path) == stamp);
 	/* a new agent makes a new file; the old one stays, as another quiz may be about to boot with it */
 	write_text(s->dir, "agent.cpio", "agent 2");
-	assert_int_equal(initramfs_get(&s->paths, &k, agent, &newer, &key3, &err), 0);
+	assert_int_equal(initramfs_get(&s->paths, &k, NULL, agent, &newer, &key3, &err), 0);
 	assert_string_not_equal(key, key3);
 	assert_true(fs_exists(newer));
 	assert_true(fs_exists(path));
@@ -461,8 +461,39 @@ static void test_initramfs(void **state)
 	write_text(s->dir, "agent.cpio", "agent 3 is longer");
 	free(newer);
 	free(key3);
-	assert_int_equal(initramfs_get(&s->paths, &k, agent, &newer, &key3, &err), 0);
+	assert_int_equal(initramfs_get(&s->paths, &k, NULL, agent, &newer, &key3, &err), 0);
 	assert_false(fs_exists(path));
+	kernel_clear(&k);
+}
+
+static void test_initramfs_of_root(void **state)
+{
+	struct store *s = *state;
+	_cleanup_free_ char *dir = put_kernel(s, "6.1", "x86_64");
+	_cleanup_free_ char *agent = mem_printf("%s/agent.cpio", s->dir);
+	_cleanup_free_ char *usual = NULL, *key = NULL, *ext4 = NULL, *key2 = NULL, *built_in = NULL, *key3 = NULL;
+	_cleanup_str_ struct str text = STR_INIT;
+	struct error err = ERROR_INIT;
+	struct kernel k;
+
+	assert_int_equal(kernel_load(dir, &k, &err), 0);
+	write_text(s->dir, "agent.cpio", "agent");
+	write_text(dir, "initrd.cpio", "usual...");
+	write_text(dir, "initrd-ext4.cpio", "and ext4");
+	assert_int_equal(initramfs_get(&s->paths, &k, "erofs", agent, &usual, &key, &err), 0);
+	assert_int_equal(fs_read(usual, 100, &text, &err), 0);
+	assert_string_equal(str_cstr(&text), "usual...agent");
+	/* a root of another file system brings its modules, in another file and with another key */
+	assert_int_equal(initramfs_get(&s->paths, &k, "ext4", agent, &ext4, &key2, &err), 0);
+	str_truncate(&text, 0);
+	assert_int_equal(fs_read(ext4, 100, &text, &err), 0);
+	assert_string_equal(str_cstr(&text), "and ext4agent");
+	assert_string_not_equal(usual, ext4);
+	assert_string_not_equal(key, key2);
+	/* one that the kernel has built in needs none */
+	assert_int_equal(initramfs_get(&s->paths, &k, "squashfs", agent, &built_in, &key3, &err), 0);
+	assert_string_equal(usual, built_in);
+	assert_string_equal(key, key3);
 	kernel_clear(&k);
 }
 
@@ -479,6 +510,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_find, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_remove, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_initramfs, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_initramfs_of_root, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
