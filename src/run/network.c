@@ -7,6 +7,12 @@
  * listening socket, so that the connection need not wait for it. Folder and
  * files may go away in between, with a hub that ends or a sweep of what a
  * killed one left; then it is done again.
+ *
+ * The lock is kept until the hub has answered: one that has not heard of us
+ * yet must not end for being alone. A supervisor that goes to another hub waits for
+ * none of this: a lock that is taken is tried again later, and the answer comes
+ * through its loop. Should the hub take long (it was stopped), the lock is let
+ * go, for others to join; if the hub does end then, the connection says so.
  */
 
 #include "run/network.h"
@@ -26,7 +32,6 @@
 #include "sys/fdpass.h"
 
 #define TRIES 5
-#define ANSWER_TIMEOUT_MS 3000
 #define HUB_LISTEN_FD 3
 #define HUB_LOCK_FD 4
 
@@ -106,7 +111,8 @@ void network_hosts(const struct network *n, struct strv *out)
 
 void network_init(struct network *n, const char *name, const char *host)
 {
-	*n = (struct network){ .name = mem_strdup(name), .host = mem_strdup(host), .control_fd = -1, .vmm_fd = -1, .hub_fd = -1 };
+	*n = (struct network){ .name = mem_strdup(name), .host = mem_strdup(host), .control_fd = -1, .vmm_fd = -1, .hub_fd = -1,
+			       .join_lock = -1 };
 }
 
 void network_clear(struct network *n)
@@ -114,13 +120,14 @@ void network_clear(struct network *n)
 	close_fd(&n->control_fd);
 	close_fd(&n->vmm_fd);
 	close_fd(&n->hub_fd);
+	close_fd(&n->join_lock);
 	free(n->name);
 	free(n->host);
 	free(n->members);
-	*n = (struct network){ .control_fd = -1, .vmm_fd = -1, .hub_fd = -1 };
+	*n = (struct network){ .control_fd = -1, .vmm_fd = -1, .hub_fd = -1, .join_lock = -1 };
 }
 
-/* Blocks for as long as a hub that lives may take to answer. Hostile or not, a table that is none is no table. */
+/* Waits for as long as it is told to. Hostile or not, a table that is none is no table. */
 static struct hub_table *read_table(int fd, int timeout_ms)
 {
 	_cleanup_free_ struct hub_table *t = mem_alloc(sizeof(*t));
@@ -147,17 +154,17 @@ static int make_address(const char *dir, struct sockaddr_un *ret, struct error *
 	return error_hint(err, "set XDG_RUNTIME_DIR to a shorter path");
 }
 
-static int make_socket(struct error *err)
+static int make_socket(int flags, struct error *err)
 {
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0);
 
 	return fd < 0 ? error_sys(err, errno, "make a socket") : fd;
 }
 
-/* -1 without an error: nobody listens. */
-static int try_connect(const struct sockaddr_un *addr, struct error *err)
+/* -1 without an error: nobody listens. A hub whose queue is full is waited for, or EAGAIN. */
+static int try_connect(const struct sockaddr_un *addr, bool wait, struct error *err)
 {
-	_cleanup_close_ int fd = make_socket(err);
+	_cleanup_close_ int fd = make_socket(wait ? 0 : SOCK_NONBLOCK, err);
 
 	if (fd < 0)
 		return -1;
@@ -181,7 +188,7 @@ static int start_hub(const struct paths *p, const char *dir, const struct sockad
 
 	if (lock_fd < 0)
 		return -1;
-	listen_fd = make_socket(err);
+	listen_fd = make_socket(0, err);
 	if (listen_fd < 0)
 		return -1;
 	unlink(addr->sun_path);
@@ -213,10 +220,10 @@ static int refused(const struct network *n, uint32_t why, struct error *err)
 	}
 }
 
+/* Says who we are; the answer comes on control_fd. */
 static int introduce(struct network *n, int fd_consumed, struct error *err)
 {
 	_cleanup_close_ int fd = fd_consumed;
-	_cleanup_free_ struct hub_table *t = NULL;
 	struct hub_join j = { .protocol = HUB_PROTOCOL, .number = n->number };
 	unsigned char ip[4];
 
@@ -227,21 +234,19 @@ static int introduce(struct network *n, int fd_consumed, struct error *err)
 	strcpy(j.host, n->host); /* network_parse() has checked it; run ids are short */
 	if (fdpass_send(fd, &j, sizeof(j), n->hub_fd) < 0)
 		return error_sys(err, errno, "talk to the hub of network '%s'", n->name);
-	t = read_table(fd, ANSWER_TIMEOUT_MS);
-	if (!t)
-		return error_set(err, ERROR_TIMEOUT, "the hub of network '%s' does not answer", n->name);
-	if (t->error != HUB_OK)
-		return refused(n, t->error, err);
-	n->number = t->number;
 	n->control_fd = take_fd(&fd);
-	free(n->members);
-	n->members = take_ptr(t);
-	n->has_changed = true;
+	n->is_asking = true;
 	return 0;
 }
 
-/* 0, -1, or 1: the folder went away meanwhile. */
-static int join_once(struct network *n, const struct paths *p, const char *dir, struct error *err)
+enum join_step {
+	JOIN_FAILED = -1,
+	JOIN_ASKED,
+	JOIN_GONE, /* the folder went away meanwhile */
+	JOIN_BUSY, /* somebody else joins, and we do not wait */
+};
+
+static enum join_step join_once(struct network *n, const struct paths *p, const char *dir, bool wait, struct error *err)
 {
 	_cleanup_free_ char *join_path = mem_printf("%s/join", dir);
 	_cleanup_close_ int join_lock = -1;
@@ -250,58 +255,96 @@ static int join_once(struct network *n, const struct paths *p, const char *dir, 
 	int fd;
 
 	if (make_address(dir, &addr, err) < 0 || fs_mkdir_p(dir, 0700, err) < 0)
-		return -1;
-	join_lock = lock_take(join_path, LOCK_EXCLUSIVE_MODE, true, NULL, NULL, &why);
+		return JOIN_FAILED;
+	join_lock = lock_take(join_path, LOCK_EXCLUSIVE_MODE, wait, NULL, NULL, &why);
+	if (join_lock < 0 && why.kind == ERROR_BUSY)
+		return JOIN_BUSY;
 	if (join_lock >= 0 && lock_is_current(join_lock, join_path)) {
-		fd = try_connect(&addr, &why);
+		fd = try_connect(&addr, wait, &why);
+		if (fd < 0 && why.errnum == EAGAIN)
+			return JOIN_BUSY; /* a hub that takes nobody at the moment */
 		if (fd < 0 && !error_is_set(&why) && start_hub(p, dir, &addr, &why) == 0)
-			fd = try_connect(&addr, &why);
-		if (fd >= 0)
-			return introduce(n, fd, err);
+			fd = try_connect(&addr, wait, &why);
+		if (fd >= 0 && introduce(n, fd, err) < 0)
+			return JOIN_FAILED;
+		if (fd >= 0) {
+			n->join_lock = take_fd(&join_lock);
+			return JOIN_ASKED;
+		}
 	}
 	if (!error_is_set(&why) || why.errnum == ENOENT)
-		return 1;
+		return JOIN_GONE;
 	*err = why;
-	return -1;
+	return JOIN_FAILED;
 }
 
-static int join(struct network *n, const struct paths *p, struct error *err)
+static enum join_step ask(struct network *n, const struct paths *p, bool wait, struct error *err)
 {
 	_cleanup_free_ char *dir = mem_printf("%s/net-%s", p->runtime, n->name);
-	int r = 1;
+	enum join_step r = JOIN_GONE;
 
-	for (int i = 0; i < TRIES && r == 1; i++)
-		r = join_once(n, p, dir, err);
-	return r == 1 ? error_set(err, ERROR_BUSY, "cannot join network '%s': its folder '%s' comes and goes", n->name, dir) : r;
+	for (int i = 0; i < TRIES && r == JOIN_GONE; i++)
+		r = join_once(n, p, dir, wait, err);
+	if (r == JOIN_GONE)
+		error_set(err, ERROR_BUSY, "cannot join network '%s': its folder '%s' comes and goes", n->name, dir);
+	return r == JOIN_GONE ? JOIN_FAILED : r;
+}
+
+/* Takes what the hub says. */
+static int take_table(struct network *n, struct hub_table *t_consumed, struct error *err)
+{
+	_cleanup_free_ struct hub_table *t = t_consumed;
+
+	if (n->is_asking && t->error != HUB_OK)
+		return refused(n, t->error, err);
+	if (n->is_asking)
+		n->number = t->number;
+	n->is_asking = false;
+	close_fd(&n->join_lock);
+	free(n->members);
+	n->members = take_ptr(t);
+	n->has_changed = true;
+	return 1;
 }
 
 int network_join(struct network *n, const struct paths *p, struct error *err)
 {
+	struct hub_table *t;
 	int sv[2];
 
 	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv) < 0)
 		return error_sys(err, errno, "make a socket pair");
 	n->vmm_fd = sv[0];
 	n->hub_fd = sv[1];
-	return join(n, p, err);
+	if (ask(n, p, true, err) != JOIN_ASKED)
+		return -1;
+	t = read_table(n->control_fd, NETWORK_PATIENCE_MS);
+	if (!t)
+		return error_set(err, ERROR_TIMEOUT, "the hub of network '%s' does not answer", n->name);
+	return take_table(n, t, err) < 0 ? -1 : 0;
 }
 
 int network_rejoin(struct network *n, const struct paths *p, struct error *err)
 {
+	enum join_step r;
+
 	close_fd(&n->control_fd);
-	return join(n, p, err);
+	close_fd(&n->join_lock);
+	n->is_asking = false;
+	r = ask(n, p, false, err);
+	return r == JOIN_FAILED ? -1 : r == JOIN_ASKED;
 }
 
-int network_read(struct network *n)
+void network_let_others_in(struct network *n)
+{
+	close_fd(&n->join_lock);
+}
+
+int network_read(struct network *n, struct error *err)
 {
 	struct hub_table *t = read_table(n->control_fd, 0);
 
-	if (!t)
-		return -1;
-	free(n->members);
-	n->members = t;
-	n->has_changed = true;
-	return 1;
+	return t ? take_table(n, t, err) : -1;
 }
 
 /* ---- for people ---- */
@@ -323,13 +366,13 @@ int network_list(const struct paths *p, struct network_listing **ret, size_t *re
 
 		if (!str_starts(names.v[i], "net-") || make_address(dir, &addr, NULL) < 0)
 			continue;
-		fd = try_connect(&addr, &(struct error)ERROR_INIT);
+		fd = try_connect(&addr, false, &(struct error)ERROR_INIT);
 		if (fd < 0)
 			continue;
 		l = VEC_PUSH(v, n);
 		l->name = mem_strdup(names.v[i] + strlen("net-"));
 		if (fdpass_send(fd, &ask, sizeof(ask), -1) > 0)
-			l->members = read_table(fd, ANSWER_TIMEOUT_MS);
+			l->members = read_table(fd, NETWORK_PATIENCE_MS);
 	}
 	*ret = v;
 	*ret_n = n;

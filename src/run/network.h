@@ -31,6 +31,8 @@ struct network {
 	int vmm_fd;	    /* the VMM's end of the frames; stays open, as a machine may start more than one VMM */
 	int hub_fd;	    /* a copy of the hub's end, for the next hub */
 	struct hub_table *members; /* owned */
+	int join_lock;	    /* held until the hub has answered; -1: not */
+	bool is_asking;	    /* the hub has not answered yet */
 	bool has_changed;   /* `members`, since the machine was planned or the guest was told */
 };
 
@@ -53,11 +55,21 @@ int network_join(struct network *n, const struct paths *p, struct error *err);
 
 /*
  * The hub has something to say (POLLIN on control_fd). 1: the members have
- * changed; 0: nothing; -1: the hub is gone: network_rejoin() finds or starts
- * another one, in which this machine is who it was.
+ * changed, or we are one now. -1 without an error: the hub is gone, and
+ * network_rejoin() finds or starts another one, in which this machine is who
+ * it was; with one: it does not want us.
  */
-int network_read(struct network *n);
+int network_read(struct network *n, struct error *err);
+
+/*
+ * Goes to another hub, waiting for nobody (a new hub is started, which takes
+ * some milliseconds). 1: it is asked, and network_read() has its answer; 0:
+ * somebody else is at it: again in a moment; -1: there is none to be had.
+ */
 int network_rejoin(struct network *n, const struct paths *p, struct error *err);
+/* It does not answer for so long: others need not wait for us. */
+#define NETWORK_PATIENCE_MS 3000
+void network_let_others_in(struct network *n);
 
 /* "10.65.3.7 server server.lab # quiz lab" for each member, for /etc/hosts. */
 void network_hosts(const struct network *n, struct strv *out);

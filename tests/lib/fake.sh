@@ -33,7 +33,7 @@ fake_world() {
 	[ -f "$QUIZ_TREE/libexec/agents/$(uname -m)/agent.cpio" ] || skip_all "the agent is not built"
 	[ "$(uname -m)" = x86_64 ] || skip_all "the toy kernel is for x86_64"
 	fake_kernel_image >"$scratch/bzImage"
-	for fake_symbol in EROFS_FS OVERLAY_FS VIRTIO_MMIO VIRTIO_BLK VIRTIO_CONSOLE VIRTIO_PCI ACPI 9P_FS NET_9P_VIRTIO; do
+	for fake_symbol in EROFS_FS OVERLAY_FS VIRTIO_MMIO VIRTIO_BLK VIRTIO_CONSOLE VIRTIO_PCI ACPI 9P_FS NET_9P_VIRTIO VIRTIO_NET; do
 		echo "CONFIG_$fake_symbol=y"
 	done >"$scratch/config"
 	mkdir -p "$scratch/tree/usr/bin"
