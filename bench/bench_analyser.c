@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * How many MB/s of console text the analyser reads: a clean boot log over and
- * over, in chunks as a socket gives them, and one that is nothing but oopses.
+ * over, in chunks as a socket gives them, one that is nothing but oopses, and
+ * any others.
  *
- *	bench_analyser CLEAN.log [OOPS.log]
+ *	bench_analyser CLEAN.log [OOPS.log [OTHER.log]]
  */
 
 #include <stdio.h>
@@ -54,11 +55,13 @@ static void run(const char *name, const char *path, size_t total)
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
-		fprintf(stderr, "usage: bench_analyser CLEAN.log [OOPS.log]\n");
+		fprintf(stderr, "usage: bench_analyser CLEAN.log [OOPS.log [OTHER.log]]\n");
 		return 2;
 	}
 	run("clean", argv[1], TOTAL_BYTES);
 	if (argc > 2)
 		run("oopses", argv[2], TOTAL_BYTES / 16);
+	if (argc > 3)
+		run("others", argv[3], TOTAL_BYTES / 16);
 	return 0;
 }

@@ -242,7 +242,7 @@ static void line_in_report(struct analyser *a, struct lane *lane, int slot, cons
 	r->last_ms = a->now_ms;
 	step = report_body(r, l, raw, raw_len, lane->n_lines);
 	if (step == REPORT_GOES_ON) {
-		if (r->is_stale) {
+		if (r->is_stale && r->finding->id) { /* else nobody sees it before its end */
 			report_update(r);
 			a->set.generation++;
 		}

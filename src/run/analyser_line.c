@@ -330,6 +330,8 @@ bool log_line_is_program_counter(const char *text, size_t n)
 	static const char *const registers[] = { "RIP: ",     "EIP: ", "pc : ",	 "pc: ",
 						 "PC is at ", "NIP [", "epc : ", "Krnl PSW : " };
 
+	if (!n || !strchr("REpPNeK", text[0]))
+		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(registers); i++)
 		if (n > strlen(registers[i]) && memcmp(text, registers[i], strlen(registers[i])) == 0)
 			return true;

@@ -25,11 +25,11 @@
 #define FOREIGN_HEAD_MAX 12	 /* the same before the stack: prose, as lockdep's */
 #define GAP_US		 3000000 /* a report is printed in one go; slow consoles need some time for it */
 
-static bool starts(const char *text, size_t n, const char *prefix)
+static inline bool starts(const char *text, size_t n, const char *prefix)
 {
 	size_t len = strlen(prefix);
 
-	return n >= len && memcmp(text, prefix, len) == 0;
+	return n >= len && text[0] == prefix[0] && memcmp(text, prefix, len) == 0;
 }
 
 /* Both append, cut to what fits. Titles are made again with each function that is found: printf is half of that. */
@@ -93,10 +93,12 @@ static void add_function(struct report *r, const struct log_symbol *sym)
 		return;
 	r->is_stale = true;
 	if (f->n_frames == 0) {
-		snprintf(f->function, sizeof(f->function), "%s", sym->name);
-		snprintf(f->module, sizeof(f->module), "%s", sym->module);
+		f->function[0] = f->module[0] = '\0';
+		put_text(f->function, sizeof(f->function), sym->name);
+		put_text(f->module, sizeof(f->module), sym->module);
 	}
-	snprintf(f->frames[f->n_frames++], sizeof(f->frames[0]), "%s", sym->name);
+	f->frames[f->n_frames][0] = '\0';
+	put_text(f->frames[f->n_frames++], sizeof(f->frames[0]), sym->name);
 }
 
 /* "CPU: 1 PID: 123 Comm: zpool Tainted: ...", also "CPU: 1 UID: 0 PID: ..." and the first line of a WARN. */

@@ -278,8 +278,6 @@ const struct crash_pattern crash_patterns[] = {
 { "traps: ", " trap ", INFO, 5, LINE, NULL },							/* arch/x86/kernel/traps.c: a program */
 { "I/O error, dev ", NULL, INFO, 5, LINE | CRASH_AFTER_COLON, NULL },				/* block/blk-core.c, since 5.16 without "blk_update_request: " */
 { "clocksource: ", "unstable", INFO, 5, LINE, NULL },						/* kernel/time/clocksource.c */
-{ "tsc: Marking TSC unstable", NULL, INFO, 5, LINE, NULL },					/* arch/x86/kernel/tsc.c */
-{ "TSC found unstable", NULL, INFO, 5, LINE | CRASH_AFTER_COLON, NULL },			/* arch/x86/kernel/tsc.c */
 { "mce: [Hardware Error]", NULL, NOTICE, 5, LINE, NULL },					/* arch/x86/kernel/cpu/mce */
 { "EXT4-fs error (device ", NULL, NOTICE, 5, LINE, NULL },					/* fs/ext4/super.c */
 };
@@ -302,6 +300,7 @@ void crash_index_init(struct crash_index *ix)
 	for (size_t i = 0; i < n_crash_patterns; i++) {
 		unsigned char c = (unsigned char)crash_patterns[i].prefix[0];
 
+		ix->prefix_len[next[c]] = (uint8_t)strlen(crash_patterns[i].prefix);
 		ix->row[next[c]++] = (uint16_t)i;
 		if (crash_patterns[i].flags & CRASH_AFTER_COLON)
 			ix->after_colon[c] = 1;
@@ -341,11 +340,11 @@ static const struct crash_pattern *find_at(const struct crash_index *ix, const c
 
 	for (uint16_t i = ix->begin[c]; i < ix->begin[c + 1]; i++) {
 		const struct crash_pattern *row = &crash_patterns[ix->row[i]];
-		size_t len = strlen(row->prefix);
+		size_t len = ix->prefix_len[i];
 
-		if (after_colon && !(row->flags & CRASH_AFTER_COLON))
+		if (n < len || text[len - 1] != row->prefix[len - 1] || memcmp(text, row->prefix, len) != 0)
 			continue;
-		if (n < len || memcmp(text, row->prefix, len) != 0)
+		if (after_colon && !(row->flags & CRASH_AFTER_COLON))
 			continue;
 		if (row->contains && !memmem(text + len, n - len, row->contains, strlen(row->contains)))
 			continue;

@@ -58,6 +58,7 @@ extern const size_t n_crash_patterns;
 struct crash_index {
 	uint16_t begin[257];
 	uint16_t row[CRASH_INDEX_MAX];
+	uint8_t prefix_len[CRASH_INDEX_MAX]; /* of row[i] */
 	uint8_t after_colon[256]; /* a row with CRASH_AFTER_COLON begins with this byte */
 };
 void crash_index_init(struct crash_index *ix);
