@@ -50,6 +50,11 @@ struct store_kind {
 	int (*rank)(const void *a, const void *b);
 };
 
+/* Size and offsets, of a struct whose members have the names of struct store_kind's. */
+#define STORE_KIND_STRUCT(type)                                                                             \
+	.size = sizeof(type), .id = offsetof(type, id), .arch = offsetof(type, arch), .dir = offsetof(type, dir), \
+	.created = offsetof(type, created), .bytes = offsetof(type, bytes)
+
 /* ---- one thing ---- */
 
 /* Reads <dir>/manifest.json. *ret (of kind->size) is overwritten; kind->clear() it. */
