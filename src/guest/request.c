@@ -13,38 +13,22 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "guest/channel.h"
 #include "guest/clock.h"
-#include "guest/disk.h"
 #include "guest/file.h"
 #include "guest/finish.h"
-#include "guest/identity.h"
+#include "guest/handler.h"
 #include "guest/kmsg.h"
 #include "guest/log.h"
-#include "guest/memdev.h"
-#include "guest/module.h"
-#include "guest/net.h"
-#include "guest/root.h"
 #include "guest/session.h"
-#include "guest/spare.h"
 #include "guest/spawn.h"
 
 #define DEFERRED_MAX (6 * WIRE_FRAME_MAX)
-
-/* What a handler says. */
-enum outcome {
-	DONE,	   /* RESULT: success */
-	FAILED,	   /* RESULT: the error */
-	LATER,	   /* RESULT comes by itself */
-	MALFORMED, /* the frame did not decode */
-};
 
 static struct {
 	pid_t pid; /* 0: none */
@@ -94,11 +78,6 @@ void request_wake(void)
 	is_still = false;
 }
 
-static void send_stage(enum wire_boot_stage stage)
-{
-	channel_send(stage, 0, &(struct wire_stage){ .stage = stage, .mono_ns = clock_mono_ns() });
-}
-
 /* The errno that goes over the wire for an error that has none. */
 static int error_errnum(const struct error *err)
 {
@@ -129,24 +108,7 @@ static uint32_t frame_id(const struct wire_frame *f)
 	return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-/* ---- Handlers of requests ---- */
-
-static enum outcome outcome_of(int r)
-{
-	return r < 0 ? FAILED : DONE;
-}
-
-static enum outcome do_mount_image(const struct wire_frame *f)
-{
-	struct wire_mount_image m;
-
-	if (wire_get_mount_image(f, &m) != WIRE_OK)
-		return MALFORMED;
-	if (disk_mount_image(&m, &error) < 0)
-		return FAILED;
-	send_stage(identity_is_known() ? WIRE_AT_LAYERS : WIRE_AT_IMAGES);
-	return DONE;
-}
+/* ---- Settling ---- */
 
 static void settle_begin(uint32_t id, int then)
 {
@@ -156,219 +118,33 @@ static void settle_begin(uint32_t id, int then)
 	settle.deadline_ns = clock_mono_ns() + KMSG_ALL_NS;
 }
 
-static enum outcome do_quiesce(const struct wire_frame *f)
+static void settle_advance(void)
 {
-	struct wire_quiesce m;
-
-	if (wire_get_quiesce(f, &m) != WIRE_OK)
-		return MALFORMED;
-	finish_open_counts();
-	identity_open();
-	settle_begin(m.id, THEN_BE_STILL);
-	return LATER;
-}
-
-static enum outcome do_identity(const struct wire_frame *f)
-{
-	struct wire_identity m;
-
-	if (wire_get_identity(f, &m) != WIRE_OK)
-		return MALFORMED;
-	if (identity_apply(&m, &error) < 0)
-		return FAILED;
-	send_stage(WIRE_AT_CLONED);
-	return DONE;
-}
-
-static enum outcome do_assemble(const struct wire_frame *f)
-{
-	struct wire_assemble m;
-
-	if (wire_get_assemble(f, &m) != WIRE_OK)
-		return MALFORMED;
-	if (root_assemble(&m, &error) < 0)
-		return FAILED;
-	net_loopback_up();
-	send_stage(WIRE_AT_ROOT);
-	return DONE;
-}
-
-static enum outcome do_share(const struct wire_frame *f)
-{
-	struct wire_share m;
-
-	if (wire_get_share(f, &m) != WIRE_OK)
-		return MALFORMED;
-	if (root_share(&m, &error) < 0)
-		return FAILED;
-	if (root_is_assembled())
-		send_stage(WIRE_AT_DEVICES);
-	return DONE;
-}
-
-static enum outcome do_spare(const struct wire_frame *f)
-{
-	struct wire_spare m;
-
-	if (wire_get_spare(f, &m) != WIRE_OK)
-		return MALFORMED;
-	return outcome_of(spare_make(&error));
-}
-
-static int write_file(const struct wire_write_file *m, struct error *err)
-{
-	int flags = O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, r; /* a fifo must not hold up PID 1 */
-	_cleanup_close_ int fd = -1;
-
-	if (m->path[0] != '/')
-		return error_set(err, ERROR_USAGE, "'%s' is no absolute path", m->path);
-	if (m->flags & WIRE_WRITE_CREATE)
-		flags |= O_CREAT | (m->flags & WIRE_WRITE_APPEND ? 0 : O_TRUNC);
-	if (m->flags & WIRE_WRITE_APPEND)
-		flags |= O_APPEND;
-	fd = open(m->path, flags, m->mode & 07777);
-	if (fd < 0 && errno == ENOENT && (m->flags & WIRE_WRITE_CREATE)) {
-		r = file_make_dirs(m->path, false, 0755);
-		if (r < 0)
-			return error_sys(err, -r, "make the folders of '%s'", m->path);
-		fd = open(m->path, flags, m->mode & 07777);
+	if (settle.state == DRAINING) {
+		if (!kmsg_send_all(settle.deadline_ns) || !channel_can_answer())
+			return;
+		send_result(settle.id, 0, "");
+		settle.state = LEAVING;
 	}
-	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR) && (m->flags & WIRE_WRITE_OPTIONAL))
-		return 0;
-	if (fd < 0)
-		return error_sys(err, errno, "open '%s'", m->path);
-	r = file_write_all(fd, m->data.p, m->data.len);
-	if (r < 0)
-		return error_sys(err, -r, "write '%s'", m->path);
-	/* An old file may have another mode, and writing takes set-id bits away. */
-	if ((m->flags & WIRE_WRITE_CREATE) && !(m->flags & WIRE_WRITE_APPEND) && fchmod(fd, m->mode & 07777) < 0)
-		return error_sys(err, errno, "set the mode of '%s'", m->path);
-	return 0;
-}
-
-static enum outcome do_write_file(const struct wire_frame *f)
-{
-	struct wire_write_file m;
-
-	if (wire_get_write_file(f, &m) != WIRE_OK)
-		return MALFORMED;
-	return outcome_of(write_file(&m, &error));
-}
-
-static enum outcome do_make_dir(const struct wire_frame *f)
-{
-	struct wire_make_dir m;
-	int r;
-
-	if (wire_get_make_dir(f, &m) != WIRE_OK)
-		return MALFORMED;
-	r = m.path[0] == '/' ? file_make_dirs(m.path, true, m.mode & 07777) : -EINVAL;
-	return r < 0 ? outcome_of(error_sys(&error, -r, "make '%s'", m.path)) : DONE;
-}
-
-static enum outcome do_load_module(const struct wire_frame *f)
-{
-	struct wire_load_module m;
-
-	if (wire_get_load_module(f, &m) != WIRE_OK)
-		return MALFORMED;
-	if (module_load(m.module, m.params, &error) < 0 && !(m.flags & WIRE_MODULE_OPTIONAL))
-		return FAILED;
-	return DONE;
-}
-
-static enum outcome do_memdev(const struct wire_frame *f)
-{
-	struct wire_memdev m;
-
-	if (wire_get_memdev(f, &m) != WIRE_OK)
-		return MALFORMED;
-	if (memdev_make(&m, &error) < 0)
-		return FAILED;
-	send_stage(WIRE_AT_DEVICES);
-	return DONE;
-}
-
-static enum outcome do_node(const struct wire_frame *f)
-{
-	struct wire_node m;
-
-	if (wire_get_node(f, &m) != WIRE_OK)
-		return MALFORMED;
-	if (disk_make_node(&m, &error) < 0)
-		return FAILED;
-	send_stage(WIRE_AT_DEVICES);
-	return DONE;
-}
-
-static enum outcome do_network(const struct wire_frame *f)
-{
-	struct wire_network m;
-
-	if (wire_get_network(f, &m) != WIRE_OK)
-		return MALFORMED;
-	return outcome_of(net_configure(&m, &error));
-}
-
-static enum outcome do_counters(const struct wire_frame *f)
-{
-	struct wire_counters m;
-
-	if (wire_get_counters(f, &m) != WIRE_OK)
-		return MALFORMED;
-	finish_send_counts();
-	return DONE;
-}
-
-/* Runs in the job's child when a sync was asked for, else not at all. */
-static enum outcome do_finish(const struct wire_frame *f)
-{
-	struct wire_finish m;
-
-	if (wire_get_finish(f, &m) != WIRE_OK)
-		return MALFORMED;
-	if (m.flags & WIRE_FINISH_SYNC)
-		sync();
-	return DONE;
-}
-
-/*
- * Every request. in_child: its work may block for long or end in an oops,
- * which must hit a child; what a child does to mounts, modules and
- * files is as good as if PID 1 had done it.
- */
-static const struct request {
-	uint16_t type;
-	bool in_child;
-	enum outcome (*run)(const struct wire_frame *f);
-} requests[] = {
-	{ WIRE_MOUNT_IMAGE, false, do_mount_image },
-	{ WIRE_QUIESCE, false, do_quiesce },
-	{ WIRE_IDENTITY, false, do_identity },
-	{ WIRE_ASSEMBLE, false, do_assemble },
-	{ WIRE_SHARE, false, do_share },
-	{ WIRE_WRITE_FILE, false, do_write_file },
-	{ WIRE_LOAD_MODULE, true, do_load_module },
-	{ WIRE_MEMDEV, false, do_memdev },
-	{ WIRE_NODE, false, do_node },
-	{ WIRE_NETWORK, false, do_network },
-	{ WIRE_COUNTERS, false, do_counters },
-	{ WIRE_FINISH, true, do_finish },
-	{ WIRE_MAKE_DIR, false, do_make_dir },
-	{ WIRE_SPARE, false, do_spare },
-};
-
-static const struct request *find_request(uint16_t type)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(requests); i++)
-		if (requests[i].type == type)
-			return &requests[i];
-	return NULL;
+	if (settle.state != LEAVING)
+		return;
+	if (settle.then == THEN_GO_ON) {
+		settle.state = IDLE;
+		return;
+	}
+	channel_flush();
+	if (!channel_is_flushed())
+		return;
+	settle.state = IDLE;
+	if (settle.then == THEN_BE_STILL)
+		is_still = deferred.start == deferred.end; /* a frame behind QUIESCE is that next byte */
+	else if (!is_testing)
+		finish_power_off();
 }
 
 /* ---- The job ---- */
 
-static _Noreturn void job_child(const struct request *rq, const struct wire_frame *f, int report)
+static _Noreturn void job_child(const struct handler *h, const struct wire_frame *f, int report)
 {
 	struct job_report r = { 0 };
 
@@ -376,13 +152,13 @@ static _Noreturn void job_child(const struct request *rq, const struct wire_fram
 	/* Other sessions' pipes must not be held open by a job that hangs. */
 	dup2(report, 3);
 	spawn_close_from(4);
-	switch (rq->run(f)) {
-	case FAILED:
+	switch (h->run(f, &error)) {
+	case HANDLER_FAILED:
 		r.failed = 1;
 		r.errnum = error_errnum(&error);
 		file_path(r.text, sizeof(r.text), "%s", error.text);
 		break;
-	case MALFORMED: /* was decoded before the fork; can not be */
+	case HANDLER_MALFORMED: /* was decoded before the fork; can not be */
 		r.failed = 1;
 		r.errnum = EINVAL;
 		break;
@@ -394,7 +170,7 @@ static _Noreturn void job_child(const struct request *rq, const struct wire_fram
 }
 
 /* False: no child could be made; error is set. */
-static bool job_begin(const struct request *rq, const struct wire_frame *f)
+static bool job_begin(const struct handler *h, const struct wire_frame *f)
 {
 	int p[2];
 
@@ -404,7 +180,7 @@ static bool job_begin(const struct request *rq, const struct wire_frame *f)
 	}
 	job.pid = fork();
 	if (job.pid == 0)
-		job_child(rq, f, p[1]);
+		job_child(h, f, p[1]);
 	close(p[1]);
 	if (job.pid < 0) {
 		error_sys(&error, errno, "make a process");
@@ -441,42 +217,16 @@ bool request_reaped(pid_t pid, int wait_status)
 	return true;
 }
 
-/* ---- Settling ---- */
-
-static void settle_advance(void)
-{
-	if (settle.state == DRAINING) {
-		if (!kmsg_send_all(settle.deadline_ns) || !channel_can_answer())
-			return;
-		send_result(settle.id, 0, "");
-		settle.state = LEAVING;
-	}
-	if (settle.state != LEAVING)
-		return;
-	if (settle.then == THEN_GO_ON) {
-		settle.state = IDLE;
-		return;
-	}
-	channel_flush();
-	if (!channel_is_flushed())
-		return;
-	settle.state = IDLE;
-	if (settle.then == THEN_BE_STILL)
-		is_still = deferred.start == deferred.end; /* a frame behind QUIESCE is that next byte */
-	else if (!is_testing)
-		finish_power_off();
-}
-
 /* ---- Dispatch ---- */
 
-static enum request_status handle_request(const struct request *rq, const struct wire_frame *f)
+static enum request_status handle_request(const struct handler *h, const struct wire_frame *f)
 {
-	enum outcome o;
+	enum handler_outcome o;
 
 	if (f->len < 4)
 		return REQUEST_BAD;
 	error_clear(&error);
-	if (rq->type == WIRE_FINISH) {
+	if (h->type == WIRE_FINISH) {
 		struct wire_finish m;
 
 		if (wire_get_finish(f, &m) != WIRE_OK)
@@ -485,28 +235,30 @@ static enum request_status handle_request(const struct request *rq, const struct
 			settle_begin(m.id, m.flags & WIRE_FINISH_POWER_OFF ? THEN_POWER_OFF : THEN_GO_ON);
 			return REQUEST_DONE;
 		}
-		if (job_begin(rq, f)) {
+		if (job_begin(h, f)) {
 			job.is_finish = true;
 			job.finish_flags = m.flags;
 			return REQUEST_DONE;
 		}
-		o = FAILED;
-	} else if (rq->in_child) {
+		o = HANDLER_FAILED;
+	} else if (h->in_child) {
 		struct wire_load_module m;
 
 		if (wire_get_load_module(f, &m) != WIRE_OK)
 			return REQUEST_BAD;
-		if (job_begin(rq, f))
+		if (job_begin(h, f))
 			return REQUEST_DONE;
-		o = FAILED;
+		o = HANDLER_FAILED;
 	} else {
-		o = rq->run(f);
+		o = h->run(f, &error);
 	}
-	if (o == MALFORMED)
+	if (o == HANDLER_MALFORMED)
 		return REQUEST_BAD;
-	if (o == FAILED)
+	if (o == HANDLER_FAILED)
 		send_result(frame_id(f), error_errnum(&error), error.text);
-	else if (o == DONE)
+	else if (o == HANDLER_THEN_STILL)
+		settle_begin(frame_id(f), THEN_BE_STILL);
+	else
 		send_result(frame_id(f), 0, "");
 	return REQUEST_DONE;
 }
@@ -585,11 +337,11 @@ static bool handle_test(const struct wire_frame *f)
 
 static enum request_status dispatch(const struct wire_frame *f)
 {
-	const struct request *rq = find_request(f->type);
+	const struct handler *h = handler_find(f->type);
 	struct wire_ping ping;
 
-	if (rq)
-		return handle_request(rq, f);
+	if (h)
+		return handle_request(h, f);
 	switch (f->type) {
 	case WIRE_PING:
 		if (!GET(ping, f, &ping))
@@ -615,7 +367,7 @@ static bool must_wait(const struct wire_frame *f)
 		return false;
 	if (f->type == WIRE_PING || f->type == WIRE_TEST)
 		return false;
-	return find_request(f->type) || f->type == WIRE_START || !session_exists(f->session);
+	return handler_find(f->type) || f->type == WIRE_START || !session_exists(f->session);
 }
 
 /* The frame with its header, as it came: the header lies right before the payload. */

@@ -4,9 +4,7 @@
  * program left running with its streams inherited. So when the program has
  * been reaped, each stream owes exactly what lay in its pipe at that moment
  * (FIONREAD; for a terminal, whose buffer does not tell, at most what one can
- * hold), and not a byte more. Pipes that live on are read and
- * thrown away afterwards: a daemon that a hook started must not die of SIGPIPE
- * or block because its starter's run has been reported.
+ * hold), and not a byte more. Pipes that live on go to guest/drain.h afterwards.
  *
  * poll(2) reports a hung-up descriptor again and again, so one that may not
  * be read now (no credit, no room) is left out of the array altogether.
@@ -28,6 +26,7 @@
 #include "guest/abi.h"
 #include "guest/channel.h"
 #include "guest/clock.h"
+#include "guest/drain.h"
 #include "guest/finish.h"
 #include "guest/kmsg.h"
 #include "guest/spare.h"
@@ -68,7 +67,6 @@ static struct session {
 	uint8_t in[WIRE_WINDOW];
 } sessions[WIRE_SESSIONS_MAX];
 
-static int discarded[SESSION_DISCARD_MAX]; /* descriptor + 1; 0: none */
 static uint8_t scratch[WIRE_DATA_MAX];
 static bool is_program_reported;
 
@@ -83,14 +81,6 @@ static struct session *find(uint16_t number)
 bool session_exists(uint16_t number)
 {
 	return find(number) != NULL;
-}
-
-static void discard_from(int *fd)
-{
-	for (size_t i = 0; i < SESSION_DISCARD_MAX && *fd >= 0; i++)
-		if (!discarded[i])
-			discarded[i] = take_fd(fd) + 1;
-	close_fd(fd);
 }
 
 /* Everything but the ring's memory. */
@@ -390,7 +380,7 @@ static void end_output(struct session *s, enum wire_stream k)
 	if (s->is_tty || !s->has_ended)
 		close_fd(&s->out[k].fd);
 	else
-		discard_from(&s->out[k].fd);
+		drain_take(&s->out[k].fd);
 	channel_send(eof, s->number, &(struct wire_eof){ .stream = (uint8_t)k });
 }
 
@@ -553,25 +543,9 @@ size_t session_poll(struct pollfd *fds)
 			if (s->out[k].fd >= 0 && s->out[k].credit && can_stream)
 				add(fds, &n, s->out[k].fd, POLLIN, &s->out[k]);
 	}
-	for (size_t i = 0; i < SESSION_DISCARD_MAX; i++)
-		if (discarded[i])
-			add(fds, &n, discarded[i] - 1, POLLIN, NULL);
+	for (size_t i = n, end = n + drain_poll(fds + n); i < end; i++)
+		polled[n++] = NULL;
 	return n;
-}
-
-static void drain_discarded(void)
-{
-	for (size_t i = 0; i < SESSION_DISCARD_MAX; i++) {
-		ssize_t n;
-
-		if (!discarded[i])
-			continue;
-		n = read(discarded[i] - 1, scratch, sizeof(scratch));
-		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
-			close(discarded[i] - 1);
-			discarded[i] = 0;
-		}
-	}
 }
 
 void session_run(const struct pollfd *fds, size_t n)
@@ -593,5 +567,5 @@ void session_run(const struct pollfd *fds, size_t n)
 			advance(s);
 	}
 	if (any)
-		drain_discarded();
+		drain_run();
 }

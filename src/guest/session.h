@@ -17,10 +17,10 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
+#include "guest/drain.h"
 #include "wire/wire.h"
 
-#define SESSION_DISCARD_MAX 64 /* pipes of ended programs that somebody may still write to */
-#define SESSION_POLL_MAX (WIRE_SESSIONS_MAX * 4 + SESSION_DISCARD_MAX)
+#define SESSION_POLL_MAX (WIRE_SESSIONS_MAX * 4 + DRAIN_MAX)
 
 /* Always answered by STARTED. */
 void session_start(uint16_t number, const struct wire_start *m);

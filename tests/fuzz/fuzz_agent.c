@@ -24,6 +24,7 @@ static int fuzz_pipe2(int p[2], int flags);
 #define fork fuzz_fork
 #define pipe2 fuzz_pipe2
 #define sync() ((void)0)
+#include "../../src/guest/handler.c"
 #include "../../src/guest/request.c"
 #undef fork
 #undef pipe2
@@ -145,7 +146,7 @@ static bool take_frames(void)
 		case REQUEST_BAD:
 			return false;
 		case REQUEST_DONE:
-			n_asked += find_request(f.type) != NULL;
+			n_asked += handler_find(f.type) != NULL;
 			channel_drop(n);
 		}
 		if (!request_advance())
