@@ -6,20 +6,25 @@
  * (wire/carrier.h), which is gone from the folder as soon as the guest has
  * opened it. What the guest says of it is checked as strictly as the archive;
  * a slot is copied before it is looked at, as the guest could change it
- * meanwhile.
+ * meanwhile. A `quiz cp` that is killed before the guest has opened the file
+ * leaves it behind; its lock has gone with the process, by which the next one
+ * and the end of the run know it (copy_sweep()).
  */
 
 #include "run/copy.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "wire/carrier.h"
 #include "wire/tree.h"
 
+#define CARRIER_NAME ".quiz-cp." /* begins so */
 #define SAID_MAX 65536 /* bytes of the guest's remarks that are kept */
 
 enum carrier_state {
@@ -83,6 +88,25 @@ static void left_out(void *ctx, const char *path, const char *text)
 
 /* ---- the carrier ---- */
 
+void copy_sweep(const char *artifacts)
+{
+	DIR *d = opendir(artifacts);
+	struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		_cleanup_close_ int fd = -1;
+
+		if (!str_starts(e->d_name, CARRIER_NAME))
+			continue;
+		fd = openat(dirfd(d), e->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		/* One that was made this moment and is not locked yet goes too: its copy takes the channel. */
+		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+			unlinkat(dirfd(d), e->d_name, 0);
+	}
+	if (d)
+		closedir(d);
+}
+
 /* A file in the folder that the guest sees as /shared. Whatever goes wrong: the channel will do. */
 static void offer_carrier(struct copy *k, struct client *c, char guest_path[64])
 {
@@ -93,12 +117,13 @@ static void offer_carrier(struct copy *k, struct client *c, char guest_path[64])
 	*guest_path = '\0';
 	if (!dir)
 		return;
-	snprintf(name, sizeof(name), ".quiz-cp.%d.%u", (int)getpid(), n++);
+	copy_sweep(dir);
+	snprintf(name, sizeof(name), CARRIER_NAME "%d.%u", (int)getpid(), n++);
 	k->carrier_path = mem_printf("%s/%s", dir, name);
 	k->carrier_fd = open(k->carrier_path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (k->carrier_fd < 0)
 		return;
-	if (posix_fallocate(k->carrier_fd, 0, (off_t)CARRIER_BYTES) != 0) {
+	if (flock(k->carrier_fd, LOCK_EX | LOCK_NB) < 0 || posix_fallocate(k->carrier_fd, 0, (off_t)CARRIER_BYTES) != 0) {
 		unlink(k->carrier_path);
 		return;
 	}

@@ -18,6 +18,9 @@
 #include "base/error.h"
 #include "run/client.h"
 
+/* Removes from an artifacts folder the files that carried bytes for copies which were killed. */
+void copy_sweep(const char *artifacts);
+
 /* note hears of each thing that was left out. */
 int copy_from_guest(struct client *c, const char *guest_path, const char *host_path, void (*note)(const char *text),
 		    struct error *err);

@@ -17,6 +17,7 @@
 #include "run/host_hooks.h"
 #include "run/admission.h"
 #include "run/annotate.h"
+#include "run/copy.h"
 #include "run/debug_files.h"
 #include "run/facts.h"
 #include "run/record.h"
@@ -514,6 +515,7 @@ int run_execute(const struct run_request *req, void (*print)(const char *text), 
 	r = with_record(&f, req, &rec, ret_status, err);
 	fs_remove_tree(run_dir, NULL, NULL);
 	remove_disks(rec.dir);
+	copy_sweep(rec.artifacts);
 	if (r < 0) /* nothing was run: no record */
 		fs_remove_tree(rec.dir, NULL, NULL);
 	run_sweep(req->paths);
