@@ -31,7 +31,7 @@ static int attach_main(int argc, char **argv, struct error *err)
 	if (r == 0 && client_has_detached(c)) /* the cursor is where the program left it */
 		fprintf(stderr, "\n[detached from %s: its program goes on]\n", client_id(c));
 	client_free(c);
-	return r < 0 ? -1 : status;
+	return command_status(r, status, err);
 }
 
 const struct command cmd_attach = {

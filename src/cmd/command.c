@@ -311,6 +311,14 @@ int command_main(const struct command *const *table, int argc, char **argv)
 
 /* ---- For the commands themselves ---- */
 
+int command_status(int r, int status, const struct error *err)
+{
+	if (r == 0 || !status)
+		return r < 0 ? -1 : status;
+	command_print_error(err);
+	return status;
+}
+
 int command_options(const struct option_row *rows, size_t n, const char *name, int argc, char **argv, void *target,
 		    struct strv *ret_words, struct error *err)
 {

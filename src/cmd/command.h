@@ -75,6 +75,14 @@ int command_main(const struct command *const *table, int argc, char **argv);
 /* Prints "quiz: <text>" and the hint to stderr. The one place that does. */
 void command_print_error(const struct error *err);
 
+/*
+ * What main() returns after a program or a machine was waited for, with
+ * r < 0 for a failure that *err tells of: one that has a status of its own
+ * (a machine that was lost, a program that can not be run) is printed here,
+ * as no error may hide it.
+ */
+int command_status(int r, int status, const struct error *err);
+
 /* Prints what --json asks for to stdout. */
 void command_print_json(json_t *json_consumed);
 

@@ -7,15 +7,6 @@
 #include "cmd/commands.h"
 #include "run/client.h"
 
-/* A program that can not be run has its own statuses (126, 127, 120), which no error may hide. */
-static int finish(int r, int status, struct error *err)
-{
-	if (r == 0 || !status)
-		return r < 0 ? -1 : status;
-	command_print_error(err);
-	return status;
-}
-
 static int run_in(const char *id, const struct runspec *rs, struct error *err)
 {
 	_cleanup_context_ struct context ctx = { 0 };
@@ -38,7 +29,7 @@ static int run_in(const char *id, const struct runspec *rs, struct error *err)
 	if (client_input_error(c))
 		command_print_error(client_input_error(c));
 	client_free(c);
-	return finish(r, status, err);
+	return command_status(r, status, err);
 }
 
 /* The options of a run that make sense for a further program: one table for both. */

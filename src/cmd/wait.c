@@ -17,7 +17,7 @@ static int wait_main(int argc, char **argv, struct error *err)
 		return -1;
 	r = client_wait(c, &status, err);
 	client_free(c);
-	return r < 0 ? -1 : status;
+	return command_status(r, status, err);
 }
 
 const struct command cmd_wait = {

@@ -165,6 +165,10 @@ status "without /shared it goes over the channel" 0 quiz cp tree/blob "$a:/tmp/s
 status "and back" 0 quiz cp "$a:/tmp/slow" slow
 holds "bit-exact" cmp tree/blob slow
 is "and leaves nothing in the record" "$(ls -A "$record/artifacts")" ""
+: >"$record/artifacts/.quiz-cp.1.0"
+status "another copy" 0 quiz cp "$a:/etc/passwd" passwd
+is "removes what a killed one has left" "$(ls -A "$record/artifacts")" ""
+: >"$record/artifacts/.quiz-cp.2.0"
 mkdir outside trap
 ln -s "$scratch/outside" trap/odd
 quiz cp "$a:/tmp/odd" trap >/dev/null 2>&1
@@ -179,6 +183,7 @@ status "stop" 0 quiz stop "$a"
 like "asks the program first" "$(quiz logs -o "$a")" "*heard TERM*"
 wait $waiter
 is "wait has the run's status" $? 7
+is "so does the end of the run" "$(ls -A "$record/artifacts")" ""
 like "the record stays" "$(quiz logs "$a")" "*a word for the kernel log*"
 
 b=$(quiz -d sh -c 'trap "" TERM; while :; do sleep 1; done')
@@ -262,16 +267,44 @@ if command -v tmux >/dev/null; then
 	sleep 0.5
 	tmux send-keys -t two 'stty size' Enter
 	sees "which follows it" two '^25 90'
-	tmux send-keys -t one 'sleep 1000' Enter
+	tmux resize-window -t one -x 111 -y 33
 	sleep 0.5
-	tmux send-keys -t one C-c
-	tmux send-keys -t one 'echo after-$((1 + 1))' Enter
-	sees "Ctrl-C ends the program in the foreground only" one '^after-2'
-	tmux send-keys -t one 'sleep 1001' Enter
-	sleep 0.5
-	tmux send-keys -t one C-z
-	tmux send-keys -t one 'jobs; kill %1' Enter
-	sees "job control" one 'Stopped.*sleep 1001'
+	tmux send-keys -t one 'stty size' Enter
+	sees "in both" one '^33 111'
+	runs_in() { # PROGRAM: it runs in the machine, and is not stopped
+		quiz exec . sh -c 'case $(ps -o stat= -p "$(pgrep -f -x "$1")") in "" | T*) exit 1 ;; esac' sh "$1"
+	}
+	ended() {
+		! quiz exec . pgrep -f -x "$1" >/dev/null
+	}
+	# What is typed in one session is no business of the other's, whose program stays in the foreground meanwhile.
+	for pane in one two; do
+		case $pane in one) n=1 other=two ;; *) n=2 other=one ;; esac
+		tmux send-keys -t $other "sleep ${n}999" Enter
+		wait_for 20 runs_in "sleep ${n}999"
+		tmux send-keys -t $pane "sleep ${n}001" Enter
+		holds "$pane: a program in the foreground" wait_for 20 runs_in "sleep ${n}001"
+		tmux send-keys -t $pane C-c
+		tmux send-keys -t $pane "echo after-\$(($n + 1))" Enter
+		sees "$pane: Ctrl-C ends it only" $pane "^after-$((n + 1))"
+		holds "$pane: it is gone" ended "sleep ${n}001"
+		tmux send-keys -t $pane "sleep ${n}002" Enter
+		wait_for 20 runs_in "sleep ${n}002"
+		tmux send-keys -t $pane C-z
+		sees "$pane: Ctrl-Z stops it" $pane "Stopped.*sleep ${n}002"
+		tmux send-keys -t $pane 'bg' Enter
+		holds "$pane: bg lets it run" wait_for 20 runs_in "sleep ${n}002"
+		tmux send-keys -t $pane "echo prompt-\$(($n + 5))" Enter
+		sees "$pane: behind the prompt" $pane "^prompt-$((n + 5))"
+		tmux send-keys -t $pane 'fg' Enter
+		sees "$pane: fg" $pane "^sleep ${n}002"
+		sleep 0.5
+		tmux send-keys -t $pane C-c
+		holds "$pane: puts it under Ctrl-C again" wait_for 20 ended "sleep ${n}002"
+		holds "$pane: the other session never heard of it" runs_in "sleep ${n}999"
+		tmux send-keys -t $other C-c
+		wait_for 20 ended "sleep ${n}999"
+	done
 	quiz stop --all
 
 	tmux -f /dev/null new-session -d -s run -x 90 -y 24 "quiz sh"
