@@ -61,3 +61,26 @@ struct qloop_config {
 #ifndef SYS_close_range
 #define SYS_close_range 436
 #endif
+
+/* linux/auto_fs.h: protocol 5, the request of a direct mount, and its answers */
+#define QAUTOFS_MISSING_DIRECT 5
+#define QAUTOFS_IOC_READY _IO(0x93, 0x60)
+#define QAUTOFS_IOC_FAIL _IO(0x93, 0x61)
+
+struct qautofs_v5_packet {
+	int32_t version, type;
+	uint32_t token, dev;
+	uint64_t ino;
+	uint32_t uid, gid, pid, tgid, len;
+	char name[256];
+};
+
+/* linux/mount.h, since 5.2; the numbers are the same everywhere */
+#ifndef SYS_open_tree
+#define SYS_open_tree 428
+#endif
+#ifndef SYS_move_mount
+#define SYS_move_mount 429
+#endif
+#define QOPEN_TREE_CLONE 1u
+#define QMOVE_MOUNT_F_EMPTY_PATH 4u

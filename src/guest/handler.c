@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "guest/automount.h"
 #include "guest/channel.h"
 #include "guest/clock.h"
 #include "guest/disk.h"
@@ -108,6 +109,8 @@ static int write_file(const struct wire_write_file *m, struct error *err)
 
 	if (m->path[0] != '/')
 		return error_set(err, ERROR_USAGE, "'%s' is no absolute path", m->path);
+	if (automount_touch(m->path, err) < 0)
+		return -1;
 	if (m->flags & WIRE_WRITE_CREATE)
 		flags |= O_CREAT | (m->flags & WIRE_WRITE_APPEND ? 0 : O_TRUNC);
 	if (m->flags & WIRE_WRITE_APPEND)
@@ -148,6 +151,8 @@ static enum handler_outcome do_make_dir(const struct wire_frame *f, struct error
 
 	if (wire_get_make_dir(f, &m) != WIRE_OK)
 		return HANDLER_MALFORMED;
+	if (automount_touch(m.path, err) < 0)
+		return HANDLER_FAILED;
 	r = m.path[0] == '/' ? file_make_dirs(m.path, true, m.mode & 07777) : -EINVAL;
 	return r < 0 ? outcome_of(error_sys(err, -r, "make '%s'", m.path)) : HANDLER_DONE;
 }

@@ -25,6 +25,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "guest/automount.h"
 #include "guest/boot.h"
 #include "guest/channel.h"
 #include "guest/clock.h"
@@ -40,6 +41,7 @@
 #error "the build names the agent by the hash of its sources: -DAGENT_ID=\"...\""
 #endif
 
+#define N_OWN_FDS 3   /* in front of the sessions': the channel, the kernel's log, the share that is mounted when touched */
 #define KMSG_BATCH 16 /* records at a time when nobody else has anything to do */
 
 static bool is_machine;
@@ -74,7 +76,7 @@ static void reap(void)
 	int st;
 
 	while ((pid = wait4(-1, &st, WNOHANG, &ru)) > 0)
-		if (!session_reaped(pid, st, &ru))
+		if (!session_reaped(pid, st, &ru) && !automount_reaped(pid, st))
 			request_reaped(pid, st);
 }
 
@@ -121,10 +123,10 @@ static void handle_frames(void)
 /* One turn: wait until something is possible, then do all that is. */
 static void turn(const sigset_t *while_waiting, bool at_once)
 {
-	static struct pollfd fds[2 + SESSION_POLL_MAX];
+	static struct pollfd fds[N_OWN_FDS + SESSION_POLL_MAX];
 	const struct timespec now = { 0 };
 	bool is_still = request_is_still(), wants_kmsg;
-	size_t n = 2;
+	size_t n = N_OWN_FDS;
 	int ready;
 
 	wants_kmsg = !is_still && request_is_welcome() && channel_can_stream();
@@ -132,8 +134,9 @@ static void turn(const sigset_t *while_waiting, bool at_once)
 	if (!channel_is_flushed())
 		fds[0].events |= POLLOUT;
 	fds[1] = (struct pollfd){ .fd = wants_kmsg ? kmsg_fd() : -1, .events = POLLIN };
+	fds[2] = (struct pollfd){ .fd = is_still ? -1 : automount_fd(), .events = POLLIN };
 	if (!is_still)
-		n += session_poll(fds + 2);
+		n += session_poll(fds + N_OWN_FDS);
 	ready = ppoll(fds, n, at_once ? &now : NULL, while_waiting);
 	if (ready < 0)
 		for (size_t i = 0; i < n; i++)
@@ -153,9 +156,11 @@ static void turn(const sigset_t *while_waiting, bool at_once)
 		got_child = 0;
 		reap();
 	}
-	session_run(fds + 2, is_still ? 0 : n - 2);
+	session_run(fds + N_OWN_FDS, is_still ? 0 : n - N_OWN_FDS);
 	if (!request_advance())
 		finish_lost(is_machine, "a message on the agent channel that breaks the protocol");
+	if (fds[2].revents)
+		automount_serve();
 	if (fds[1].revents && !request_is_still())
 		kmsg_forward(ready > 1 ? 1 : KMSG_BATCH);
 }

@@ -21,6 +21,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "guest/automount.h"
 #include "guest/disk.h"
 #include "guest/file.h"
 #include "guest/identity.h"
@@ -134,28 +135,50 @@ int root_assemble(const struct wire_assemble *m, struct error *err)
 	return 0;
 }
 
+/* Mounts it, or has it mounted by who touches it first. */
+static int share_at(const struct automount_share *share, bool is_later)
+{
+	int r;
+
+	if (is_later) {
+		r = file_make_dirs(share->path, true, 0755);
+		if (r < 0)
+			errno = -r;
+		else
+			automount_arm(share); /* where that can not be, the clones mount it */
+		return r;
+	}
+	if (automount_has(share->tag, share->path))
+		return 0;
+	/* The folder is there, most of the time: in a clone looking first would be a third of the work. */
+	r = mount(share->tag, share->path, "9p", share->flags, share->options);
+	if (r < 0 && errno == ENOENT) {
+		r = file_make_dirs(share->path, true, 0755);
+		if (r < 0)
+			errno = -r;
+		else
+			r = mount(share->tag, share->path, "9p", share->flags, share->options);
+	}
+	return r;
+}
+
 int root_share(const struct wire_share *m, struct error *err)
 {
 	const char *cache = m->flags & WIRE_SHARE_LOOSE ? "loose" : m->flags & WIRE_SHARE_RW ? "mmap" : "none";
 	const char *path = m->flags & WIRE_SHARE_HOST_ROOT ? DISK_LAYERS_DIR "/root" : m->path;
-	unsigned long flags = MS_NODEV | MS_NOSUID | (m->flags & WIRE_SHARE_RW ? 0 : MS_RDONLY);
 	char data[128];
-	int r;
+	const struct automount_share share = {
+		m->tag, path, data, MS_NODEV | MS_NOSUID | (m->flags & WIRE_SHARE_RW ? 0 : MS_RDONLY)
+	};
 
 	if (path[0] != '/')
 		return error_set(err, ERROR_USAGE, "'%s' is no absolute path for a share", path);
 	if ((m->flags & WIRE_SHARE_HOST_ROOT) && is_assembled)
 		return error_set(err, ERROR_USAGE, "the root is assembled already");
 	file_path(data, sizeof(data), "trans=virtio,version=9p2000.L,msize=512000,cache=%s", cache);
-	/* The folder is there, most of the time: in a clone looking first would be a third of the work. */
-	r = mount(m->tag, path, "9p", flags, data);
-	if (r < 0 && errno == ENOENT) {
-		r = file_make_dirs(path, true, 0755);
-		if (r < 0)
-			return error_sys(err, -r, "make '%s' for share '%s'", path, m->tag);
-		r = mount(m->tag, path, "9p", flags, data);
-	}
-	if (r < 0) {
+	if (!automount_has(m->tag, path) && automount_touch(path, err) < 0)
+		return -1;
+	if (share_at(&share, m->flags & WIRE_SHARE_LATER) < 0) {
 		if (errno == ENODEV)
 			return error_sys(err, errno, "mount share '%s' on '%s': this kernel has no 9p", m->tag, path);
 		return error_sys(err, errno, "mount share '%s' on '%s'", m->tag, path);

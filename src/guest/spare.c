@@ -13,12 +13,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "guest/file.h"
 #include "guest/spawn.h"
 
+#define READY_MS 5000
 #define PIPE_BYTES 65536 /* what a pipe holds on every architecture, as long as nobody makes it smaller */
 
 static struct {
@@ -72,7 +75,29 @@ static _Noreturn void be_spare(int go, const struct spawn_fds *theirs)
 	fds.report = CHILD_REPORT;
 	spawn_begin(&fds);
 	spawn_close_from(CHILD_FIRST_FREE);
+	if (write(CHILD_REPORT, "", 1) != 1) /* as far as it gets without its program */
+		_exit(127);
 	wait_for_start();
+}
+
+/*
+ * The template is worth as much as the spare has done when it is saved, so it
+ * is waited for: until it says so, and a moment longer for its way into read(2).
+ */
+static bool is_waiting(int report)
+{
+	const struct timespec moment = { .tv_nsec = 2000000 };
+	struct pollfd p = { .fd = report, .events = POLLIN };
+	int r;
+	char c;
+
+	do
+		r = poll(&p, 1, READY_MS);
+	while (r < 0 && errno == EINTR);
+	if (r <= 0 || read(report, &c, 1) != 1 || c) /* a report of failure begins with its stage, which is not 0 */
+		return false;
+	nanosleep(&moment, NULL);
+	return true;
 }
 
 static void close_ends(struct spare_ends *e)
@@ -105,6 +130,11 @@ int spare_make(struct error *err)
 		error_sys(err, errno, "make a spare process");
 		close_ends(&e);
 		return -1;
+	}
+	/* A root that is none (no /etc/passwd that can be read, say) has to do without. */
+	if (!is_waiting(e.report)) {
+		close_ends(&e);
+		return 0;
 	}
 	spare.ends = e;
 	spare.go = take_fd(&go);

@@ -33,10 +33,8 @@
  */
 #define PREPARED_SETTLE_MS 2000
 
-/* The last of what is asked of the guest. A prepared one is ready for its program. */
-static struct step last_steps[] = { { .kind = STEP_SPARE }, { .kind = STEP_QUIESCE } };
-static const struct steps be_ready = { .v = last_steps, .n = 2 };
-static const struct steps quiesce = { .v = last_steps + 1, .n = 1 };
+static struct step still = { .kind = STEP_QUIESCE };
+static const struct steps quiesce = { .v = &still, .n = 1 };
 
 static void note(struct supervisor *s, const char *what, const struct error *err)
 {
@@ -428,7 +426,7 @@ static void on_prepared_settled(void *ctx)
 	struct supervisor *s = ctx;
 
 	if (s->state == SUP_SAVE)
-		guest_steps(s->guest, &be_ready, on_prepared_still, s);
+		guest_steps(s->guest, &s->opt.plan->ready, on_prepared_still, s);
 }
 
 static void on_warm(void *ctx, const struct error *err)

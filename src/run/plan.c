@@ -29,6 +29,7 @@ void run_plan_clear(struct run_plan *p)
 	steps_clear(&p->identity);
 	steps_clear(&p->layers);
 	steps_clear(&p->prepare);
+	steps_clear(&p->ready);
 	steps_clear(&p->revive);
 	steps_clear(&p->per_run);
 	for (size_t i = 0; i < p->n_init_hooks + p->n_collect_hooks; i++) {

@@ -112,6 +112,17 @@ static void plan_base_template(struct run_plan *p, const struct run_facts *f)
 	p->template_text = str_take(&text);
 }
 
+/* What a clone then finds done. Not before the profiles' hooks: what they do with /shared must not mount it. */
+static void plan_ready(struct run_plan *p)
+{
+	if (p->has_shared) {
+		steps_add(&p->prepare, STEP_LOAD_MODULE, "fs-autofs", NULL)->flags = WIRE_MODULE_OPTIONAL;
+		steps_add(&p->ready, STEP_SHARE, PLAN_SHARED_TAG, "/shared")->flags = WIRE_SHARE_RW | WIRE_SHARE_LATER;
+	}
+	steps_add(&p->ready, STEP_SPARE, NULL, NULL);
+	steps_add(&p->ready, STEP_QUIESCE, NULL, NULL);
+}
+
 /*
  * The second template: layers mounted, modules loaded, guest-init done. Only
  * where every profile says that this is safe, where there is something to
@@ -131,8 +142,7 @@ static void plan_prepared_template(struct run_plan *p, const struct run_facts *f
 		steps_add(&p->prepare, STEP_LOAD_MODULE, f->zfs_reseed, f->zfs_reseed_params);
 		steps_add(&p->revive, STEP_WRITE_FILE, OPENZFS_RESEED_FILE, "1");
 	}
-	if (p->has_shared)
-		steps_add(&p->prepare, STEP_MAKE_DIR, "/shared", NULL)->mode = 0755; /* its clones only mount */
+	plan_ready(p);
 	str_addf(&text, "%sprepared=1\n", p->template_text);
 	for (int i = 0; i < RUN_N_LAYERS; i++)
 		if (!plan_layer_table[i].is_base && f->layers[i].path) {
@@ -142,6 +152,7 @@ static void plan_prepared_template(struct run_plan *p, const struct run_facts *f
 		}
 	describe_exactly(&p->layers, &text);
 	describe_exactly(&p->prepare, &text);
+	describe_exactly(&p->ready, &text);
 	for (size_t i = 0; i < p->n_init_hooks; i++) {
 		str_addf(&text, "init=%s", p->init_hooks[i].path);
 		for (size_t k = 0; k < p->init_hooks[i].env.n; k++)

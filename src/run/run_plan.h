@@ -36,6 +36,7 @@ struct run_plan {
 	struct steps identity; /* what no two clones may share; first after every clone */
 	struct steps layers;   /* root, layers, modules, memory devices: what a prepared template contains too */
 	struct steps prepare;  /* further, when a prepared template is made: what revives a clone of it */
+	struct steps ready;    /* last of all, before it is saved */
 	struct steps revive;   /* further, after the identity, in a clone of a prepared template */
 	struct steps per_run;  /* shares, disks, networks, values of /sys and /proc that depend on the run */
 	struct run_hook *init_hooks, *collect_hooks; /* owned */

@@ -63,7 +63,8 @@ void step_describe(const struct step *s, struct str *out)
 		str_add(out, ", tmpfs");
 		break;
 	case STEP_SHARE:
-		str_addf(out, "mount share '%s' at '%s'%s", s->a, s->b, s->flags & WIRE_SHARE_RW ? "" : ", read-only");
+		str_addf(out, "mount share '%s' at '%s'%s%s", s->a, s->b, s->flags & WIRE_SHARE_RW ? "" : ", read-only",
+			 s->flags & WIRE_SHARE_LATER ? ", when it is touched" : "");
 		break;
 	case STEP_WRITE_FILE:
 		str_addf(out, "write '%s'", s->a);

@@ -91,6 +91,7 @@ enum wire_share_flags {
 	WIRE_SHARE_RW = 1 << 0,
 	WIRE_SHARE_LOOSE = 1 << 1,    /* cache=loose: the host does not change it during the run */
 	WIRE_SHARE_HOST_ROOT = 1 << 2, /* the host's own /: becomes layer "root" before ASSEMBLE */
+	WIRE_SHARE_LATER = 1 << 3,    /* only prepared: who touches it first mounts it; a SHARE without this flag then has nothing to do */
 };
 
 /* Flags of WRITE_FILE. */

@@ -68,6 +68,7 @@ bool finish_is_test_machine(void) { return false; }
 void finish_test(uint32_t what) {}
 void spawn_close_from(int first) {}
 void spawn_reset_signals(void) {}
+int automount_touch(const char *path, struct error *err) { return strlen(path) < 9 ? 0 : error_sys(err, EIO, "mount"); }
 int spare_make(struct error *err) { return 0; }
 
 static bool open_sessions[65536];

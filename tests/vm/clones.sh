@@ -1,30 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: MPL-2.0
-# What a clone may never be made from, what a clone may cost its host, and what many of them leave behind: nothing.
-. "$QUIZ_SOURCE/tests/lib/machine.sh"
-QUIZ_TEMPLATE_DIR=$scratch/templates
-export QUIZ_TEMPLATE_DIR
-need_machine
-small="-m 256M -c 1"
+# clones.sh [auto|q35]: what a clone may never be made from, what a clone may cost its host, and what many of them leave
+# behind: nothing.
+# shellcheck disable=SC2086,SC2119 # $small is several options
+. "$QUIZ_SOURCE/tests/lib/template.sh"
 
-said() {
-	quiz runs show --json "$(quiz runs list | awk 'NR == 1 { print $1 }')" | sed -n "s/^ *\"$1\": *\(.*[^,]\),*\$/\1/p"
-}
-is_settled() { [ -z "$(find "$XDG_RUNTIME_DIR/quiz" -name 'prepare-*' 2>/dev/null)$(qemus)" ]; }
-plan() {
-	# shellcheck disable=SC2086
-	quiz --dry-run $small "$@" true
-}
-key() { plan | awk '$1 == "template" { print $2 }'; }
 booted() {
 	name=$1
 	shift
-	# shellcheck disable=SC2086
 	status "$name" 0 quiz $small "$@" true
 	is "$name: booted" "$(said is_clone)" "false"
 }
 
-# shellcheck disable=SC2086
 {
 	quiz $small true
 	status "a clone" 0 quiz $small true
@@ -37,7 +24,9 @@ of() { plan | tr ' ' '\n' | sed -n "/^$1\$/{n;p;}" | head -n 1 | tr -d "'"; }
 kernel=$(of -kernel)
 qemu=$(plan | awk '$1 == "command" { print $2 }')
 booted "a kernel option" --append quiz_test=2
-booted "q35" --machine q35
+other=q35
+[ "$machine" != q35 ] || other=microvm
+booted "another machine" --machine $other
 # It looks for its modules and firmware beside the folder that it lies in.
 mkdir -p "$scratch/other/bin"
 cp "$qemu" "$scratch/other/bin/"
@@ -52,7 +41,7 @@ quiz_program=$QUIZ_BUILD/src/cmd/quiz
 cp -rL "$QUIZ_BUILD/tree" "$scratch/tree"
 touch "$scratch/tree/libexec/agents/$(uname -m)/agent.cpio"
 is "another agent: another template" \
-	"$([ "$(key)" != "$(QUIZ_TREE=$scratch/tree "$quiz_program" --dry-run -m 256M -c 1 true | awk '$1 == "template" { print $2 }')" ] && echo yes)" yes
+	"$([ "$(key)" != "$(QUIZ_TREE=$scratch/tree "$quiz_program" --dry-run $small true | awk '$1 == "template" { print $2 }')" ] && echo yes)" yes
 store=$scratch/data/quiz
 mkdir -p "$store/kernels" "$store/roots"
 id=${kernel%/*}
@@ -78,14 +67,43 @@ is "a changed root: another template" "$([ "$(key)" != "$was" ] && echo yes)" ye
 wait_for 60 is_settled
 like "the list says of the old one that it can not serve" "$(quiz template list)" "*serves no run any more*has changed*"
 n=$(quiz template list --json | grep -c '"key"')
-rm -f "$XDG_STATE_HOME/quiz/last-sweep"
-quiz --cold -m 256M -c 1 true
+due
+quiz --cold $small true
 holds "and it is swept" test "$(quiz template list --json | grep -c '"key"')" -lt "$n"
 XDG_DATA_HOME=$machine_data
 rm -rf "$scratch/data" "$scratch/tree" "$scratch/other"
 
+# ---- /shared of a prepared clone is mounted by who touches it first, wherever he is ----
+kept() { cat "$XDG_STATE_HOME/quiz/runs/$(quiz runs list | awk 'NR == 1 { print $1 }')/artifacts/kept" 2>/dev/null; }
+touched() { # NAME OUTPUT OPTION... PROGRAM...
+	name=$1 want=$2
+	shift 2
+	status "$name" 0 quiz $small "$@"
+	is "$name: a prepared clone" "$(said is_prepared)" "true"
+	is "$name: what it sees" "$out" "$want"
+	is "$name: what is kept" "$(kept)" "yes"
+}
+mounts='grep -c " /shared 9p " /proc/mounts'
+if wait_prepared $small; then ok "a prepared template is made"; else not_ok "a prepared template is made" "$(quiz template list)"; fi
+status "who does not touch it" 1 quiz $small sh -c "$mounts"
+is "has none" "$out" "0"
+touched "who does" "1" sh -c "echo yes >/shared/kept; $mounts"
+touched "who begins there" "1" --cwd /shared sh -c "echo yes >kept; $mounts"
+touched "several at once" "8" sh -c 'for i in 1 2 3 4 5 6 7; do echo yes >/shared/$i & done; echo yes >/shared/kept; wait; ls /shared | wc -l'
+touched "in a mount namespace of one's own" "kept" sh -c 'unshare -m sh -c "echo yes >/shared/kept"; ls /shared'
+touched "one that was there before" "kept
+kept" sh -c 'mkfifo /tmp/go; unshare -m sh -c "cat /tmp/go; ls /shared" & sleep 0.5; echo yes >/shared/kept; ls /shared; : >/tmp/go; wait'
+touched "below another root" "kept" sh -c \
+	'unshare -m sh -c "mount --rbind / /mnt; chroot /mnt sh -c \"echo yes >/shared/kept\""; ls /shared'
+touched "as another user" "kept" sh -c 'unshare -Urm sh -c "echo yes >/shared/kept"; ls /shared'
+mkdir -p "$scratch/mine"
+echo mine >"$scratch/mine/file"
+wait_prepared $small --share "$scratch/mine:/shared/mine"
+touched "with a share of one's own in it" "mine" --share "$scratch/mine:/shared/mine" sh -c \
+	'echo yes >/shared/kept; cat /shared/mine/file'
+touched "unmounted and touched again" "kept" sh -c 'ls /shared; umount /shared; echo yes >/shared/kept; ls /shared'
+
 # ---- QEMU is killed while it loads a template: the run boots ----
-some_qemu() { [ -n "$(qemus)" ]; }
 for delay in 0 0.02; do
 	wait_for 60 is_settled
 	{
@@ -94,7 +112,6 @@ for delay in 0 0.02; do
 		# shellcheck disable=SC2046
 		kill -9 $(qemus) 2>/dev/null
 	} &
-	# shellcheck disable=SC2086
 	quiz $small sh -c 'exit 5' >"$scratch/out" 2>&1
 	got=$?
 	wait $!
@@ -102,7 +119,6 @@ for delay in 0 0.02; do
 	is "QEMU killed $delay s after its start: right or lost" "$(echo $got | grep -xE '5|120')" $got
 done
 wait_for 60 is_settled
-# shellcheck disable=SC2086
 status "the run after them" 5 quiz $small sh -c 'exit 5'
 
 # ---- a preparation that fails is not tried again ----
@@ -113,7 +129,6 @@ printf '#!/bin/sh\ngrep -q " /shared " /proc/mounts || { echo not here; exit 1; 
 	>"$XDG_CONFIG_HOME/quiz/profiles/choosy/guest-init"
 chmod +x "$XDG_CONFIG_HOME/quiz/profiles/choosy/guest-init"
 has_given_up() { quiz template list | grep -q 'not tried again.*not here'; }
-# shellcheck disable=SC2086
 {
 	status "a profile that can not be prepared" 0 quiz $small -p choosy true
 	wait_for 60 has_given_up
@@ -135,7 +150,6 @@ printf '#!/bin/sh\nsleep 2\n' >"$XDG_CONFIG_HOME/quiz/profiles/slow/guest-init"
 chmod +x "$XDG_CONFIG_HOME/quiz/profiles/slow/guest-init"
 preparing() { find "$XDG_RUNTIME_DIR/quiz" -path '*/prepare-*/lock' 2>/dev/null; }
 is_preparing() { [ -n "$(preparing)" ]; }
-# shellcheck disable=SC2086
 status "a profile that takes its time" 0 quiz $small -p slow true
 wait_for 60 is_preparing
 for lock in $(preparing); do
@@ -145,7 +159,6 @@ wait_for 60 is_settled
 
 # ---- what a clone costs its host ----
 if command -v strace >/dev/null; then
-	# shellcheck disable=SC2086
 	strace -f -qq -o "$scratch/trace" -e trace=execve,fork,vfork,clone,clone3,openat,getdents64 \
 		"$quiz_program" $small true
 	is "it was a clone" "$(said is_clone)" "true"
@@ -167,7 +180,6 @@ before=$(count)
 i=0
 while [ $i -lt 40 ]; do
 	i=$((i + 1))
-	# shellcheck disable=SC2086
 	quiz $small true || echo "$i" >>"$scratch/failed"
 done
 is "forty in a row succeed" "$(cat "$scratch/failed" 2>/dev/null)" ""
