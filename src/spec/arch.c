@@ -85,6 +85,7 @@ static const struct arch table[] = {
 		.append_max = 896, /* what QEMU 7.2 puts in place for every kernel */
 		.page_bytes = 4096,
 		.loses_interrupts = true, /* hw/intc/s390_flic.c saves its lists from 9.1 on */
+		.devices_set_bits = true, /* adapter interrupts: a bit for each queue */
 		.is_big_endian = true,
 	},
 	{

@@ -29,6 +29,7 @@ struct arch {
 	unsigned append_max;	   /* longest kernel command line, bytes */
 	unsigned page_bytes;	   /* of the distribution's kernel */
 	bool loses_interrupts;	   /* QEMU does not save those that are pending, under emulation */
+	bool devices_set_bits;	   /* in bytes of the guest's memory that it changes, too: its atomic operations must be some */
 	bool is_big_endian;
 	bool has_fw_cfg_dma;	   /* the machine can take QEMU's vmcoreinfo device, which dumps want */
 	bool has_microvm;

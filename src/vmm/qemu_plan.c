@@ -271,7 +271,14 @@ static void add_machine(struct strv *argv, const struct machine *m, const struct
 		arg(argv, "-accel", "tcg,tb-size=%u%s", 256u, m->arch->tcg_options ? m->arch->tcg_options : "");
 	}
 	arg(argv, "-cpu", "%s", m->cpu_model ? m->cpu_model : uses_kvm(m) ? m->arch->cpu_kvm : m->arch->cpu_tcg);
-	arg(argv, "-smp", "%u", m->n_cpus);
+	/*
+	 * Under emulation a machine that can have one vCPU only gets its atomic operations as plain ones, as if nobody
+	 * but another vCPU could come between. A device that sets its bit between load and store is not heard again.
+	 */
+	if (m->n_cpus == 1 && !uses_kvm(m) && m->arch->devices_set_bits)
+		arg(argv, "-smp", "1,maxcpus=2");
+	else
+		arg(argv, "-smp", "%u", m->n_cpus);
 }
 
 static void add_memory(struct strv *argv, const struct machine *m, const struct vmm_caps *caps)
