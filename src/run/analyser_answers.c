@@ -22,7 +22,10 @@ const struct finding *analyser_by_id(const struct analyser *a, uint32_t id)
 	return finding_set_by_id(&a->set, id);
 }
 
-/* File and line behind the first mention of its function: "func+0x5/0x20 [mod]  (file.c:12)". */
+/*
+ * File and line behind the first mention of its function: "func+0x5/0x20 [mod]  (file.c:12)". Of inlined ones the
+ * innermost is where it happened; but of a leak that is kmalloc(), and who called it is wanted.
+ */
 static void take_place(struct finding *f, const char *text, size_t n)
 {
 	const char *end = text + n, *nl;
@@ -33,8 +36,14 @@ static void take_place(struct finding *f, const char *text, size_t n)
 		nl = memchr(text, '\n', (size_t)(end - text));
 		nl = nl ? nl : end - 1;
 		if (log_symbol_find(text, (size_t)(nl - text), &sym) && strcmp(sym.name, f->function) == 0 &&
-		    sym.end < nl)
-			log_source_find(sym.end, (size_t)(nl - sym.end), f->file, sizeof(f->file), &f->line);
+		    sym.end < nl) {
+			const char *from = sym.end, *own;
+
+			own = f->class == FINDING_CLASS_LEAK ? memmem(from, (size_t)(nl - from), f->function, strlen(f->function))
+							     : NULL;
+			from = own ? own : from;
+			log_source_find(from, (size_t)(nl - from), f->file, sizeof(f->file), &f->line);
+		}
 	}
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "run/analyser_line.h"
+#include "run/analyser_words.h"
 
 const struct finding_class_info finding_class_table[FINDING_N_CLASSES] = {
 #define X(ID, name, severity, meaning) [FINDING_CLASS_##ID] = { name, severity, meaning },
@@ -101,12 +102,23 @@ static bool is_stack_line(const struct finding *f, const char *p, size_t n, stru
 	return !ret->is_unreliable || strcmp(ret->name, f->function) == 0;
 }
 
+/* Who only does what it is told: nobody asks for these at the top of a stack. */
+static bool is_innocent(const struct finding *f, const char *function)
+{
+	return log_symbol_is_boilerplate(function) ||
+	       (f->class == FINDING_CLASS_LEAK && words_have(&words_allocators, function));
+}
+
 /* One stack line without its prefixes. */
 static void add_stack_line(struct str *out, const char *p, size_t n)
 {
 	struct log_line l;
 
 	log_line_parse(p, n, false, &l);
+	if (l.len > 9 && memcmp(l.text, "kmemleak:", 9) == 0) {
+		l.text += 9;
+		l.len -= 9;
+	}
 	while (l.len && (*l.text == ' ' || *l.text == '\t')) {
 		l.text++;
 		l.len--;
@@ -128,7 +140,7 @@ void finding_stack_text(const struct finding *f, size_t max_stack, struct str *o
 
 		/* dump_stack() is not where it happened. A place that several lines name in a row (WARNING:, RIP:, the
 		 * stack's top) is shown once. */
-		if (is_stack_line(f, p, n, &sym) && (n_stack || !log_symbol_is_boilerplate(sym.name)) &&
+		if (is_stack_line(f, p, n, &sym) && (n_stack || !is_innocent(f, sym.name)) &&
 		    (strcmp(sym.name, last.name) != 0 || sym.offset != last.offset)) {
 			last = sym;
 			if (n_stack++ < max_stack)

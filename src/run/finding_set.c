@@ -152,6 +152,9 @@ void finding_set_merge(struct finding_set *s, struct finding *f)
 		if (old == f || !old->is_complete || old->class != f->class || old->cause_id != f->cause_id ||
 		    strcmp(old->fingerprint, f->fingerprint) != 0)
 			continue;
+		/* UBSAN warns and KASAN cries of the same line; of two warnings of a function one may be tolerated. */
+		if (old->severity != f->severity || old->is_allowed != f->is_allowed)
+			continue;
 		old->count += f->count;
 		remove_one(s, f);
 		return;

@@ -225,6 +225,38 @@ static void test_silence_ends_a_report(void **state)
 	analyser_free(a);
 }
 
+#define STACK(n) "[    " n "] CPU: 0 PID: 28 Comm: sh\n[    " n "] Call Trace:\n[    " n "]  culprit+0x5/0x20\n[    " n "]  caller+0x5/0x20\n"
+#define RULE(n)	 "[    " n "] ==================================================================\n"
+
+/* The same functions, but what one of them says weighs more, or is not tolerated. */
+static void test_equal_stacks_are_not_equal_findings(void **state)
+{
+	static const char *const allow[] = { "*tolerated*", NULL };
+	const struct analyser_options opt = { .allow = allow };
+	struct analyser *a = analyser_new(NULL);
+
+	(void)state;
+	feed_text(a, RULE("1.000000") "[    1.000000] UBSAN: array-index-out-of-bounds in a.c:170:26\n" STACK("1.000000") RULE("1.000000"), 1);
+	feed_text(a, RULE("1.000001") "[    1.000001] BUG: KASAN: stack-out-of-bounds in culprit+0x5/0x20\n" STACK("1.000001") RULE("1.000001"), 1);
+	analyser_finish(a, 2);
+	assert_int_equal(analyser_n_findings(a), 2);
+	assert_non_null(analyser_crash(a));
+	assert_string_equal(analyser_crash(a)->title, "BUG: KASAN: stack-out-of-bounds in culprit");
+	analyser_free(a);
+
+	a = analyser_new(&opt);
+	feed_text(a,
+		  "[    1.000000] ------------[ cut here ]------------\n[    1.000000] this is tolerated\n"
+		  "[    1.000000] WARNING: CPU: 0 PID: 1 at a.c:1 culprit+0x1/0x2\n[    1.000000] ---[ end trace 0 ]---\n"
+		  "[    2.000000] ------------[ cut here ]------------\n[    2.000000] this is not\n"
+		  "[    2.000000] WARNING: CPU: 0 PID: 1 at a.c:2 culprit+0x2/0x2\n[    2.000000] ---[ end trace 0 ]---\n",
+		  1);
+	analyser_finish(a, 3);
+	assert_int_equal(analyser_n_findings(a), 2);
+	assert_non_null(analyser_worst(a, FINDING_WARN));
+	analyser_free(a);
+}
+
 #define HUNG "[  100.000000] INFO: task txg_sync:12 blocked for more than 10 seconds.\n"
 
 static void test_hang_since(void **state)
@@ -438,6 +470,7 @@ int main(void)
 		cmocka_unit_test(test_a_crash_finds_room),
 		cmocka_unit_test(test_consequences_have_a_cause),
 		cmocka_unit_test(test_silence_ends_a_report),
+		cmocka_unit_test(test_equal_stacks_are_not_equal_findings),
 		cmocka_unit_test(test_hang_since),
 		cmocka_unit_test(test_counters),
 		cmocka_unit_test(test_vmm_events),

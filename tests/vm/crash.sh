@@ -145,6 +145,10 @@ if [ "$flavour" = check ]; then
 	class_is uaf sanitizer
 	crash oob 122
 	told oob "out-of-bounds in crashme_oob" "p[100 + zero] = 1"
+	# UBSAN speaks first, of the same function: what KASAN says is no second count of it, and it decides.
+	crash stackoob 122
+	told stackoob "BUG: KASAN: stack-out-of-bounds in crashme_stackoob" "buf[40 + zero]"
+	class_is stackoob sanitizer
 	crash doublefree 122
 	told doublefree "double-free in crashme_doublefree*crashme.c:*| kfree(p);"
 	crash shift 3
@@ -166,7 +170,7 @@ if [ "$flavour" = check ]; then
 	status "leak: status" 122 quiz --strict -C "insmod $tree/crashme.ko
 		k=/sys/kernel/debug/kmemleak; echo scan >\$k; echo clear >\$k; echo 1 >/sys/module/kmemleak/parameters/verbose
 		for i in 1 2 3 4; do echo leak >/proc/crashme; done; sleep 6; echo scan >\$k; echo scan >\$k; exit 3"
-	told leak "suspected memory leaks"
+	told leak "memory leak in crashme_leak" "kmalloc(777"
 	class_is leak leak
 fi
 nothing_is_left
