@@ -60,6 +60,23 @@ nothing_is_left() {
 	wait_for 10 no_runs
 	is "no QEMU is left" "$(qemus)" ""
 	is "nothing is left in the runtime folder" "$(ls "$XDG_RUNTIME_DIR/quiz" 2>/dev/null)" ""
+	is "no process of quiz is left" "$(quizzes)" ""
+	is "nothing is left mounted" "$(grep -F "$scratch" /proc/mounts)" ""
+}
+
+# Names of processes of quiz, dead or alive, that have this test's environment or are a child of its shell.
+quizzes() {
+	for machine_status in /proc/[0-9]*/status; do
+		machine_name=$(sed -n 's/^Name:[[:space:]]*//p' "$machine_status" 2>/dev/null)
+		case $machine_name in
+		quiz | quiz-* | qemu-system-*) ;;
+		*) continue ;;
+		esac
+		if grep -qF "XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR" "${machine_status%/status}/environ" 2>/dev/null ||
+			grep -qx "PPid:[[:space:]]*$$" "$machine_status" 2>/dev/null; then
+			echo "$machine_name"
+		fi
+	done
 }
 
 no_runs() {

@@ -32,19 +32,36 @@ kill -HUP "$pid"
 wait "$pid"
 is "HUP ends the machine" $? 129
 
-quiz sleep 60 >/dev/null 2>&1 &
-pid=$!
-wait_for 60 is_up
-kill -9 "$pid"
-wait "$pid" 2>/dev/null
-holds "kill -9 of quiz ends its QEMU within a second" wait_for 1 no_qemu
-quiz true
-is "the next run sweeps what it left" "$(find "$XDG_RUNTIME_DIR/quiz" -mindepth 1 -mmin +1 2>/dev/null)" ""
-
-quiz --cold true >/dev/null 2>&1 &
-pid=$!
-sleep 0.3
-kill -9 "$pid"
-wait "$pid" 2>/dev/null
-holds "and while it boots" wait_for 1 no_qemu
+# ---- kill -9 of quiz, at every stage of a machine's life ----
+QUIZ_TEMPLATE_DIR=$scratch/templates
+export QUIZ_TEMPLATE_DIR
+has_qemu() { [ -n "$(qemus)" ]; }
+has_spoken() { grep -qs . "$XDG_STATE_HOME"/quiz/runs/*/console.log; }
+is_saved() { ls "$QUIZ_TEMPLATE_DIR"/.tmp-*/ram; }
+at_once() { :; }
+killed() { # NAME WHEN OPTION...: QEMU is there, and then WHEN holds
+	name=$1 when=$2
+	shift 2
+	rm -rf "$XDG_STATE_HOME/quiz/runs"
+	quiz "$@" sleep 60 >/dev/null 2>&1 &
+	pid=$!
+	wait_for 60 has_qemu && wait_for 60 "$when"
+	is "$name: that moment is hit" $? 0
+	kill -9 "$pid"
+	holds "$name: QEMU ends in no time" wait_for 2 no_qemu
+	wait "$pid" 2>/dev/null
+}
+mkdir -m 700 "$QUIZ_TEMPLATE_DIR"
+killed "it has just begun" at_once --cold
+killed "the kernel boots" has_spoken --cold
+killed "the program runs" is_up --cold
+killed "a template is saved" is_saved
+quiz true # the template, and a sweep
+killed "a clone has just begun" at_once
+killed "a clone's program runs" is_up
+# Each has left a folder with its sockets; the next run removes those that are some seconds old.
+is "what they leave" "$(find "$XDG_RUNTIME_DIR/quiz" -mindepth 1 -maxdepth 1 -type d | grep -c .)" 1
+is_swept() { quiz true && no_runs; }
+holds "the next run sweeps it" wait_for 30 is_swept
+nothing_is_left
 done_testing
