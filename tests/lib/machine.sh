@@ -58,13 +58,14 @@ nothing_is_left() {
 	# A template may still be in the making, in the background: nobody waits for that but we.
 	wait_for 120 no_qemu
 	wait_for 10 no_runs
+	wait_for 10 no_quizzes
 	is "no QEMU is left" "$(qemus)" ""
 	is "nothing is left in the runtime folder" "$(ls "$XDG_RUNTIME_DIR/quiz" 2>/dev/null)" ""
 	is "no process of quiz is left" "$(quizzes)" ""
 	is "nothing is left mounted" "$(grep -F "$scratch" /proc/mounts)" ""
 }
 
-# Names of processes of quiz, dead or alive, that have this test's environment or are a child of its shell.
+# Names of processes of quiz with this test's environment.
 quizzes() {
 	for machine_status in /proc/[0-9]*/status; do
 		machine_name=$(sed -n 's/^Name:[[:space:]]*//p' "$machine_status" 2>/dev/null)
@@ -72,15 +73,17 @@ quizzes() {
 		quiz | quiz-* | qemu-system-*) ;;
 		*) continue ;;
 		esac
-		if grep -qF "XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR" "${machine_status%/status}/environ" 2>/dev/null ||
-			grep -qx "PPid:[[:space:]]*$$" "$machine_status" 2>/dev/null; then
+		! grep -qF "XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR" "${machine_status%/status}/environ" 2>/dev/null ||
 			echo "$machine_name"
-		fi
 	done
 }
 
 no_runs() {
 	[ -z "$(ls "$XDG_RUNTIME_DIR/quiz" 2>/dev/null)" ]
+}
+
+no_quizzes() {
+	[ -z "$(quizzes)" ]
 }
 
 no_qemu() {
