@@ -251,16 +251,13 @@ static int publish(struct kbuild *b, struct kernel *old, struct error *err)
 	struct kernel_draft draft = KERNEL_DRAFT_INIT;
 	bool exists = false;
 
-	/* An id is replaced by removing the old one first: a run that uses it keeps it, and we say so. */
-	if (old->id && store_remove(&kernel_store, old, NULL, err) < 0)
-		return error_wrap(err, "replace kernel '%s'", b->id);
 	if (kernel_draft_begin(b->paths, b->id, doing, b->progress, &draft, &exists, err) < 0)
 		return -1;
-	if (exists) { /* fetched or added under this name in the meantime */
+	if (exists && (!old->id || draft.k.created != old->created)) { /* fetched or added under this name in the meantime */
 		kernel_draft_abort(&draft);
 		return error_set(err, ERROR_BUSY, "cannot publish kernel '%s': another one of that name came in between", b->id);
 	}
-	if (collect(b, &draft, err) < 0) {
+	if ((exists && store_draft_replace(&draft.at, &draft.k, err) < 0) || collect(b, &draft, err) < 0) {
 		kernel_draft_abort(&draft);
 		return -1;
 	}

@@ -4,7 +4,8 @@
  * and it holds "<store>/.locks/<id>" while it lives. So who has the lock of an
  * id knows that every temporary folder of that id is dead, whatever its
  * process number says by now. A published folder without a manifest is the
- * rest of a removal that was interrupted.
+ * rest of a removal that was interrupted. "<store>/.old-<id>.<pid>.<n>" was
+ * replaced while somebody used it, and goes when nobody does any more.
  */
 
 #include "image/store_draft.h"
@@ -50,6 +51,13 @@ static bool is_half_removed(const char *dir)
 	return fd >= 0 && !fs_exists(manifest) && flock(fd, LOCK_EX | LOCK_NB) == 0;
 }
 
+static bool is_unused_old(const char *name, const char *dir)
+{
+	_cleanup_close_ int fd = str_starts(name, ".old-") ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
+}
+
 static char *lock_path(const char *store, const char *id)
 {
 	return mem_printf("%s/.locks/%s", store, id);
@@ -73,7 +81,7 @@ static uint64_t sweep(const char *store, const char *held)
 			fd = lock_take(lock, LOCK_EXCLUSIVE_MODE, false, "quiz: sweeping", NULL, NULL);
 			if (fd < 0)
 				continue;
-		} else if (!id && (names.v[i][0] == '.' || !is_half_removed(path))) {
+		} else if (!id && !is_unused_old(names.v[i], path) && (names.v[i][0] == '.' || !is_half_removed(path))) {
 			continue;
 		}
 		if (fs_remove_tree(path, &bytes, NULL) == 0)
@@ -148,13 +156,46 @@ int store_draft_begin(const struct store_kind *kind, const struct paths *p, cons
 	return 0;
 }
 
+int store_draft_replace(struct store_draft *draft, void *thing, struct error *err)
+{
+	const struct store_kind *kind = draft->kind;
+	_cleanup_free_ char *store = mem_strndup(draft->final_dir, (size_t)(strrchr(draft->final_dir, '/') - draft->final_dir));
+	const char *id = strrchr(draft->final_dir, '/') + 1;
+
+	draft->dir = fs_temp_dir(store, id, err);
+	if (!draft->dir)
+		return -1;
+	draft->replaces = true;
+	kind->clear(thing);
+	memset(thing, 0, kind->size);
+	*(char **)((uintptr_t)thing + kind->id) = mem_strdup(id);
+	return 0;
+}
+
+/* The old one takes the name of the draft, which says for whom it stays: ".old-" where there was ".tmp-". */
+static int exchange(struct store_draft *draft, struct error *err)
+{
+	char *name = strrchr(draft->dir, '/') + 1;
+	_cleanup_free_ char *tmp = mem_strdup(draft->dir);
+
+	memcpy(name, ".old-", strlen(".old-"));
+	if (rename(tmp, draft->dir) < 0)
+		return error_sys(err, errno, "rename '%s'", tmp);
+	if (fs_exchange_dir(draft->dir, draft->final_dir, err) < 0)
+		return -1;
+	if (is_unused_old(name, draft->dir))
+		fs_remove_tree(draft->dir, NULL, NULL);
+	return 0;
+}
+
 int store_draft_publish(struct store_draft *draft, void *thing, struct error *err)
 {
 	const struct store_kind *kind = draft->kind;
 
 	*(uint64_t *)((uintptr_t)thing + kind->created) = (uint64_t)time(NULL);
 	*(uint64_t *)((uintptr_t)thing + kind->bytes) = fs_tree_bytes(draft->dir);
-	if (store_save(kind, draft->dir, thing, err) < 0 || fs_publish_dir(draft->dir, draft->final_dir, err) < 0)
+	if (store_save(kind, draft->dir, thing, err) < 0 ||
+	    (draft->replaces && fs_exists(draft->final_dir) ? exchange(draft, err) : fs_publish_dir(draft->dir, draft->final_dir, err)) < 0)
 		return -1;
 	free(draft->dir);
 	draft->dir = NULL;

@@ -7,6 +7,7 @@
  *
  *	begin ──> fill draft.dir and the thing ──> publish
  *	      └─> it is there already (somebody made it while we waited)
+ *	             └─> replace ──> fill ... publish: there is always one
  *	      ... end, in any case
  */
 
@@ -23,6 +24,7 @@ struct store_draft {
 	char *dir;	 /* owned; temporary folder in the store; NULL: none was made, or it is published */
 	char *final_dir; /* owned */
 	int lock_fd;	 /* owned; held from begin to end */
+	bool replaces;	 /* what is there under this id */
 };
 
 #define STORE_DRAFT_INIT { .lock_fd = -1 }
@@ -38,6 +40,13 @@ struct store_draft {
 int store_draft_begin(const struct store_kind *kind, const struct paths *p, const char *id, const char *doing,
 		      const struct progress *progress, struct store_draft *ret, void *thing, bool *ret_exists,
 		      struct error *err);
+
+/*
+ * After a begin that found the id in the store: a draft after all, in whose
+ * place the old thing is until it is published. Who uses that one by then
+ * keeps it; its space comes back with a sweep once nobody does.
+ */
+int store_draft_replace(struct store_draft *draft, void *thing, struct error *err);
 
 /* Notes time and size, writes the manifest and publishes by a rename. *thing is then what the store has. */
 int store_draft_publish(struct store_draft *draft, void *thing, struct error *err);

@@ -378,6 +378,19 @@ int fs_publish_dir(const char *tmp, const char *to, struct error *err)
 	return error_sys(err, errno, "publish '%s'", to);
 }
 
+int fs_exchange_dir(const char *tmp, const char *to, struct error *err)
+{
+	_cleanup_free_ char *aside = mem_printf("%s.aside", tmp);
+
+	sync_tree(tmp);
+	if (renameat2(AT_FDCWD, tmp, AT_FDCWD, to, RENAME_EXCHANGE) == 0)
+		return 0;
+	/* A file system that can not do it at once: for a moment there is none. */
+	if ((errno == EINVAL || errno == ENOSYS) && rename(to, aside) == 0 && rename(tmp, to) == 0 && rename(aside, tmp) == 0)
+		return 0;
+	return error_sys(err, errno, "replace '%s'", to);
+}
+
 char *fs_temp_dir(const char *dir, const char *tag, struct error *err)
 {
 	static unsigned counter;

@@ -59,6 +59,9 @@ int fs_memory_file(const char *name, struct error *err);
  */
 int fs_publish_dir(const char *tmp, const char *to, struct error *err);
 
+/* Publishes the folder tmp in the place of the folder `to`, at once, which is then found at tmp. */
+int fs_exchange_dir(const char *tmp, const char *to, struct error *err);
+
 /* A fresh temporary folder "<dir>/.tmp-<tag>.<pid>.<n>" on the same file system as its destination. Caller frees. */
 char *fs_temp_dir(const char *dir, const char *tag, struct error *err);
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -195,6 +196,66 @@ static void leftovers_are_swept_and_work_is_not(void **state)
 	assert_false(is_there(s, ".tmp-busy.999999999.0"));
 }
 
+/* Publishes one with that key, in the place of what is there. */
+static void put_in_place(struct store *s, const char *key)
+{
+	struct store_draft d = STORE_DRAFT_INIT;
+	struct root r = { 0 };
+	bool exists;
+
+	assert_int_equal(begin(s, "one", &d, &r, &exists, NULL), 0);
+	if (exists)
+		assert_int_equal(store_draft_replace(&d, &r, NULL), 0);
+	assert_string_equal(r.id, "one");
+	assert_true(is_there(s, "one/manifest.json") == exists);
+	fill(&r);
+	free(r.key);
+	r.key = mem_strdup(key);
+	assert_int_equal(store_draft_publish(&d, &r, NULL), 0);
+	assert_string_equal(r.key, key);
+	store_draft_end(&d);
+	root_clear(&r);
+}
+
+static size_t folders(struct store *s)
+{
+	_cleanup_free_ char *top = in_store(s, "");
+	_cleanup_strv_ struct strv names = STRV_INIT;
+
+	assert_int_equal(fs_list(top, &names, NULL), 0);
+	return names.n - 1; /* .locks */
+}
+
+static void what_is_in_use_is_replaced_and_kept(void **state)
+{
+	struct store *s = *state;
+	_cleanup_free_ char *dir = in_store(s, "one");
+	struct root r = { 0 };
+	struct stat st;
+	int lock;
+
+	put_in_place(s, "1");
+	put_in_place(s, "2");
+	assert_int_equal(folders(s), 1);
+	assert_int_equal(store_load(&root_store, dir, &r, NULL), 0);
+	assert_string_equal(r.key, "2");
+	lock = store_lock_shared(&root_store, &r, NULL);
+	assert_true(lock >= 0);
+	root_clear(&r);
+
+	put_in_place(s, "3");
+	assert_int_equal(folders(s), 2);
+	assert_int_equal(store_sweep(&root_store, &s->paths), 0);
+	assert_int_equal(fstatat(lock, "manifest.json", &st, 0), 0);
+	assert_int_equal(store_load(&root_store, dir, &r, NULL), 0);
+	assert_string_equal(r.key, "3");
+	root_clear(&r);
+
+	close(lock);
+	assert_true(store_sweep(&root_store, &s->paths) > 0);
+	assert_int_equal(folders(s), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -203,6 +264,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(ids_are_checked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_damaged_one_is_not_replaced, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(leftovers_are_swept_and_work_is_not, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_is_in_use_is_replaced_and_kept, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
