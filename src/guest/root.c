@@ -126,6 +126,9 @@ int root_assemble(const struct wire_assemble *m, struct error *err)
 	}
 	if (chdir(ROOT_DIR) < 0)
 		return error_sys(err, errno, "enter the new root");
+	/* The kernel's layer has its modules below usr/lib. A root of busybox alone has no /lib, where all look for them. */
+	if (symlink("usr/lib", "lib") < 0 && errno != EEXIST)
+		return error_sys(err, errno, "make '/lib'");
 	if (mounts_move(err) < 0)
 		return -1;
 	if (mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
