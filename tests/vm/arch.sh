@@ -73,6 +73,17 @@ fi
 status "/shared comes back" 0 quiz -a "$name" sh -c 'echo kept >/shared/file'
 id=$(quiz runs list | awk 'NR == 1 { print $1 }')
 is "in the record" "$(cat "$XDG_STATE_HOME/quiz/runs/$id/artifacts/file")" "kept"
+# Profiles: those that need nothing of the root run, the others run or say which root would have it.
+status "profiles" 0 quiz -a "$name" -p memdev:count=2,blockdev:count=2,size=16M,net,strict sh -c \
+	'test -b /dev/quizm1 && test -b /dev/quizb1 && echo both'
+is "with their devices" "$out" "both"
+for profile in memdev,error memdev,md tmux udev zts; do
+	why=$(quiz -a "$name" --dry-run -p $profile true 2>&1 >/dev/null) || case $why in
+	*"it lacks "*"hint: quiz root build "*" -a $name"* | *"hint: quiz kernel "*"$name"* | *"hint: in an OpenZFS tree"*) ;;
+	*) not_ok "what $profile needs is said" "$why"; continue ;;
+	esac
+	ok "$profile: works, or what it needs is said"
+done
 status "a panic" 122 quiz -a "$name" sh -c 'echo 1 >/proc/sys/kernel/sysrq; echo c >/proc/sysrq-trigger; sleep 60'
 like "its own words" "$err_out" "*sysrq triggered crash*"
 status "a panic of a machine that was not cloned" 122 quiz -a "$name" --cold sh -c 'echo c >/proc/sysrq-trigger; sleep 60'

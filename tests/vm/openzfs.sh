@@ -11,6 +11,9 @@ mend() { # whatever happens in between: the tree as it was, and built
 	quiz openzfs make modules >/dev/null 2>&1
 }
 tap_at_exit=mend
+finding_classes() { # of the last run, but for remarks
+	quiz runs show --json . | sed -n '/"findings"/,$s/^ *"class": "\([^"]*\)".*/\1/p' | grep -vx info
+}
 
 status "status" 0 quiz openzfs status
 case $out in # tests/materials has installed the suite once: these tests build modules later than that
@@ -47,6 +50,11 @@ status "a broken edit" 125 quiz -T --timeout 12m --make -p zfs echo started
 is "runs nothing, and stdout is the program's" "$out" ""
 like "says what the compiler said" "$err_out" "*spa_history.c:*nothing_of_the_kind*undeclared*"
 git checkout -q -- "$source"
+# What makes a new pool's history: a failing VERIFY and a lost buffer on request, and a name to be found by.
+sed -i '/^spa_history_create_obj(/,/^}/s/^	ASSERT0(spa->spa_history);$/&\
+	VERIFY3S(strcmp(spa_name(spa), "fatal"), !=, 0);\
+	if (strcmp(spa_name(spa), "leaky") == 0)\
+		(void) zio_buf_alloc(4096);/' "$source"
 echo 'int quiz_test_edited(void); int quiz_test_edited(void) { return (1); }' >>"$source"
 status "a run without a build" 0 quiz -T --timeout 12m -p zfs true
 like "says that the modules are older" "$err_out" "*warning: *$source' is newer than the modules of this run*"
@@ -61,6 +69,14 @@ case $err_out in
 *) ok "nothing is newer then" ;;
 esac
 like "it was a clone" "$(quiz runs show --json .)" '*"is_clone": true*'
+
+# Faults of the edited module's own.
+status "a VERIFY that fails" 122 quiz -T --timeout 12m -p zfs,memdev zpool create fatal quizm0
+like "is named, with its source line" "$err_out" "*VERIFY3(strcmp(spa_name(spa), \"fatal\") != 0) failed*spa_history_create_obj*module/zfs/spa_history.c:*"
+is "its class" "$(finding_classes | head -n 1)" zfs-panic
+status "a buffer that is not given back" 122 quiz -T --timeout 12m -p zfs:leakcheck=yes,memdev zpool create leaky quizm0
+like "is told when the modules are unloaded" "$err_out" "*zio_buf*4096*"
+like "its class" "$(finding_classes)" "*leak*"
 mend
 git_clean "the tree is as it was"
 
@@ -75,7 +91,13 @@ left_behind() { # FAILMODE
 }
 status "a panic in the transaction group that the program has left" 122 \
 	quiz -T --timeout 12m -p zfs,memdev,error -C "$(left_behind panic)"
-like "its reason" "$err_out" "*uncorrectable I/O failure*"
+like "its reason, where, and the line" "$err_out" "*panic: Pool 'tank'*uncorrectable I/O failure*zio_suspend*module/zfs/zio.c:*"
+status "a pool that is suspended while the program runs: its own status" 4 quiz -T --timeout 12m -p zfs,memdev,error -C \
+	"$(left_behind wait)"' && { sync & i=0
+	while [ $i -lt 60 ] && ! zpool list -H -o health tank | grep SUSPENDED; do sleep 1; i=$((i + 1)); done; exit 4; }'
+like "it is" "$out" "*SUSPENDED*"
+like "is told" "$err_out" "*Pool 'tank' has encountered an uncorrectable I/O failure and has been suspended*"
+is "its class, of the one finding" "$(finding_classes)" zfs-suspend
 status "a pool that is suspended then" 0 quiz -T --timeout 12m -p zfs,memdev,error -C "$(left_behind wait)"
 like "is told, and the status stays the program's" "$err_out" "*zfs-suspend*"
 
