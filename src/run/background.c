@@ -193,9 +193,10 @@ static void stop_machine(const struct run_request *req, const char *id)
 	client_free(c);
 }
 
+/* Without a terminal it is one that reads commands, to the end of the input: nobody could leave the other. */
 static void open_shell(const struct run_request *req, const char *id)
 {
-	struct run_program shell = { .tty = true, .has_stdin = true };
+	struct run_program shell = { .tty = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO), .has_stdin = true };
 	struct client *c;
 	int status;
 

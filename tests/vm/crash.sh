@@ -127,6 +127,15 @@ if [ -z "$flavour" ]; then
 		echo "WARNING: CPU: 0 PID: 1 at a.c:1 f+0x1/0x2" 2>/dev/null >/dev/console; true'
 	is "and nobody is accused" "$(printf '%s\n' "$err_out" | grep -c '^quiz:')" 0
 
+	# What becomes of the machine.
+	crash null 122 --on-crash=keep
+	told "null, kept" "NULL pointer dereference in crashme_null"
+	kept=$(printf '%s\n' "$err_out" | sed -n 's/^quiz: machine \([^ ]*\) stays up.*/\1/p')
+	status "--on-crash=keep: the machine is there" 0 quiz exec "$kept" true
+	status "--on-crash=keep: until it is stopped" 0 quiz stop "$kept"
+	crash null 122 --on-crash=shell
+	told "null, with a shell that has nothing to read" "NULL pointer dereference in crashme_null"
+
 	# The log of a run through `quiz verdict`: the same.
 	status "quiz verdict on a crashed run's console log" 122 quiz verdict "$(grep -l 'crashme: null' .quiz/runs/*/console.log | head -1)"
 	like "it has the function" "$out" "*NULL pointer dereference in crashme_null*"
