@@ -63,12 +63,18 @@ is "no option was compressed, signed or given BTF" \
 
 # ---- modules for it ----
 
-# The tree for modules works from any place, and from a copy: neither source nor build folder is needed.
+# The tree for modules works from any place, and from a copy, with source and build folder gone.
 cp -R "$XDG_DATA_HOME/quiz/kernels/$check/build" moved
 is "nothing in it leads out" "$(find moved -lname '/*' | head -1)" ""
 cp -R "$QUIZ_SOURCE/tests/data/crashme" crashme
 quiz init crashme >/dev/null
-if make -C "$scratch/moved" M="$scratch/crashme" modules >make.log 2>&1; then
+without_sources() { # COMMAND...: where quiz's sources and build folders of kernels are empty
+	# shellcheck disable=SC2016 # that shell expands it
+	unshare -rm sh -c 'for dir in sources build; do
+		mkdir -p "$XDG_CACHE_HOME/quiz/$dir" && mount -t tmpfs -o size=1m none "$XDG_CACHE_HOME/quiz/$dir" || exit
+	done; exec "$@"' sh "$@"
+}
+if without_sources make -C "$scratch/moved" M="$scratch/crashme" modules >make.log 2>&1; then
 	ok "a module builds against a copy of it"
 else
 	not_ok "a module builds against a copy of it" "$(tail -5 make.log)"
@@ -81,6 +87,19 @@ status "check: an access out of bounds is a crash" 122 quiz -k check -C "insmod 
 like "which the guest's kernel reports" "$err_out" "*KASAN: *out-of-bounds in crashme_oob*"
 like "with its place in the source" "$err_out" "*crashme.c:$(grep -n 'p\[100 + zero\] = 1' crashme.c | cut -d: -f1)*"
 cd ..
+
+# ---- a root whose file system is a module of the kernel ----
+
+mkdir -p data/quiz folder/bin folder/dev folder/proc folder/sys folder/tmp
+ln -s "$XDG_DATA_HOME/quiz/kernels" data/quiz/kernels
+printf '#include <stdio.h>\nint main(void) { return puts("from ext4") < 0; }\n' >says.c
+cc -static -o folder/bin/says says.c
+mke2fs -q -F -t ext4 -d folder says.ext4 16M
+is "ext4 is no part of the kernel itself" \
+	"$(grep '^CONFIG_EXT4_FS=' "$XDG_DATA_HOME/quiz/kernels/$own/config")" CONFIG_EXT4_FS=m
+status "an ext4 image as a root" 0 env XDG_DATA_HOME="$scratch/data" quiz root add says.ext4 --name says
+status "which boots" 0 env XDG_DATA_HOME="$scratch/data" quiz --cold -k "$own" -r says /bin/says
+is "and runs a program" "$out" "from ext4"
 
 # ---- where the time goes ----
 
