@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-int error_set(struct error *err, enum error_kind kind, const char *fmt, ...)
+/* Names in parentheses: for static analysis the header has macros of the same names. */
+
+int (error_set)(struct error *err, enum error_kind kind, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -21,7 +23,7 @@ int error_set(struct error *err, enum error_kind kind, const char *fmt, ...)
 	return -1;
 }
 
-int error_sys(struct error *err, int errnum, const char *fmt, ...)
+int (error_sys)(struct error *err, int errnum, const char *fmt, ...)
 {
 	va_list ap;
 	size_t n;
@@ -40,7 +42,7 @@ int error_sys(struct error *err, int errnum, const char *fmt, ...)
 	return -1;
 }
 
-int error_wrap(struct error *err, const char *fmt, ...)
+int (error_wrap)(struct error *err, const char *fmt, ...)
 {
 	char old[ERROR_TEXT_MAX];
 	va_list ap;
@@ -57,7 +59,7 @@ int error_wrap(struct error *err, const char *fmt, ...)
 	return -1;
 }
 
-int error_hint(struct error *err, const char *fmt, ...)
+int (error_hint)(struct error *err, const char *fmt, ...)
 {
 	va_list ap;
 

@@ -62,6 +62,14 @@ int error_hint(struct error *err, const char *fmt, ...) _printf_(2, 3);
 /* Back to ERROR_NONE, for a caller that goes on after a tolerated failure. */
 void error_clear(struct error *err);
 
+#ifdef __clang_analyzer__
+/* What it does not see into other files for: these return -1. */
+#define error_set(...)	((error_set)(__VA_ARGS__), -1)
+#define error_sys(...)	((error_sys)(__VA_ARGS__), -1)
+#define error_wrap(...) ((error_wrap)(__VA_ARGS__), -1)
+#define error_hint(...) ((error_hint)(__VA_ARGS__), -1)
+#endif
+
 static inline bool error_is_set(const struct error *err)
 {
 	return err->kind != ERROR_NONE;

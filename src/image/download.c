@@ -212,7 +212,7 @@ static int fetch(const char *url, int fd, const struct progress *progress, struc
 		if (!is_broken_line(&t, code) || tries >= TRIES_MAX)
 			return fail(&t, code, err);
 		progress_note(progress, "the connection broke after %llu bytes; continuing",
-			      (unsigned long long)(t.have + t.got));
+			      (unsigned long long)t.have + t.got);
 	}
 }
 

@@ -174,7 +174,7 @@ bool kernel_image_has_pvh(const void *elf, size_t n)
 	bool is64;
 	uint64_t phoff, phnum, phentsize;
 
-	if (n < sizeof(Elf32_Ehdr) || memcmp(e, ELFMAG, SELFMAG) || e[EI_DATA] != ELFDATA2LSB)
+	if (n < sizeof(Elf32_Ehdr) || memcmp(e, ELFMAG, SELFMAG) != 0 || e[EI_DATA] != ELFDATA2LSB)
 		return false;
 	is64 = e[EI_CLASS] == ELFCLASS64;
 	if (is64 && n < sizeof(Elf64_Ehdr))

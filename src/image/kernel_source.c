@@ -111,8 +111,8 @@ static bool parse_file(const char *name, size_t len, struct kernel_version *ret)
 	static const char prefix[] = "linux-", suffix[] = ".tar.xz";
 	_cleanup_free_ char *text = NULL;
 
-	if (len <= strlen(prefix) + strlen(suffix) || strncmp(name, prefix, strlen(prefix)) ||
-	    strncmp(name + len - strlen(suffix), suffix, strlen(suffix)))
+	if (len <= strlen(prefix) + strlen(suffix) || strncmp(name, prefix, strlen(prefix)) != 0 ||
+	    strncmp(name + len - strlen(suffix), suffix, strlen(suffix)) != 0)
 		return false;
 	text = mem_strndup(name + strlen(prefix), len - strlen(prefix) - strlen(suffix));
 	if (kernel_version_parse(text, ret, NULL) < 0 || *ret->rest)

@@ -19,7 +19,7 @@ static char *make_variable(const char *text, const char *name)
 	for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
 		const char *p = line + len;
 
-		if (strncmp(line, name, len))
+		if (strncmp(line, name, len) != 0)
 			continue;
 		p += strspn(p, " \t");
 		if (*p != '=')

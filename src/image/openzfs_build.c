@@ -228,11 +228,14 @@ bool openzfs_find_host_package(const struct paths *paths, const struct kernel *k
 
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
 		_cleanup_free_ char *dir = mem_printf("/lib/modules/%s/%s", kernel->release, places[i]);
+		struct openzfs_build b = { 0 };
 
-		look_outside(paths, OPENZFS_PACKAGE, dir, kernel, ret);
-		if (str_eq(ret->release, kernel->release))
+		look_outside(paths, OPENZFS_PACKAGE, dir, kernel, &b);
+		if (str_eq(b.release, kernel->release)) {
+			*ret = b;
 			return true;
-		openzfs_build_clear(ret);
+		}
+		openzfs_build_clear(&b);
 	}
 	return false;
 }

@@ -160,7 +160,7 @@ void log_line_parse(const char *line, size_t n, bool is_first, struct log_line *
 	p = skip_junk(p, end);
 
 	/* The usual case first, then a stamp behind some prefix. */
-	for (q = p; q && q < end && q - p < PREFIX_SCAN; q = memchr(q + 1, '[', (size_t)(end - q - 1))) {
+	for (q = p; q < end && q - p < PREFIX_SCAN;) {
 		const char *after = *q == '[' ? parse_stamp(q, end, &ret->time_us) : NULL;
 
 		if (after) {
@@ -168,7 +168,8 @@ void log_line_parse(const char *line, size_t n, bool is_first, struct log_line *
 			p = parse_callers(after, end, ret->caller, sizeof(ret->caller));
 			goto out;
 		}
-		if (q + 1 >= end)
+		q = q + 1 < end ? memchr(q + 1, '[', (size_t)(end - q - 1)) : NULL;
+		if (!q)
 			break;
 	}
 	q = p < end ? parse_human_stamp(p, end) : NULL;

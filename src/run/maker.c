@@ -129,7 +129,7 @@ static void describe_layers(const struct run_plan *p, struct str *out)
 		const char *line = p->layer_lines.v[i], *base = strrchr(line, '/');
 		int n = (int)strcspn(line, " ");
 
-		if (base && strncmp(line, "root ", 5) && strncmp(line, "kernel ", 7))
+		if (base && strncmp(line, "root ", 5) != 0 && strncmp(line, "kernel ", 7) != 0)
 			str_addf(out, "%s%.*s %.8s", out->len ? ", " : "", n, line, base + 1);
 	}
 }

@@ -179,7 +179,7 @@ static void on_status(void *ctx, const char *status, const struct error *err)
 		return;
 	if (err)
 		deaf(s);
-	else if (strcmp(status, "running"))
+	else if (!str_eq(status, "running"))
 		stopped(s);
 	else if (silence_ms(s) >= MISSED_PINGS * HEARTBEAT_MS)
 		hung(s, "the guest agent does not answer");

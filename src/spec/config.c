@@ -99,7 +99,7 @@ static int on_item(void *ctx, const struct ini_item *item, struct error *err)
 	struct loader *l = ctx;
 	const char *profile = str_starts(item->section, PROFILE_SECTION) ? item->section + strlen(PROFILE_SECTION) : NULL;
 
-	if (profile ? !*profile : *item->section && !str_eq(item->section, "quiz")) {
+	if (profile ? !*profile : !str_eq(item->section, "") && !str_eq(item->section, "quiz")) {
 		error_set(err, ERROR_USAGE, "unknown section [%s]", item->section);
 		return error_hint(err, "sections are [quiz] and [profile.NAME]");
 	}

@@ -224,7 +224,7 @@ static int node_set(struct node *n, const char *name, const char *value, const c
 		if (rc < 0)
 			error_wrap(err, "profile '%s': option '%s'", n->profile.name, name);
 	}
-	if (rc < 0)
+	if (!o || rc < 0)
 		return origin ? error_wrap(err, "%s", origin) : -1;
 	for (size_t i = 0; i < n->n_values; i++)
 		if (str_eq(n->values[i].name, name))

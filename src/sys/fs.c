@@ -18,6 +18,12 @@
 
 #define USAGE_DEPTH_MAX 256 /* a descriptor each */
 
+/* The folder itself, and the one above. */
+static bool is_dots(const char *name)
+{
+	return str_eq(name, ".") || str_eq(name, "..");
+}
+
 static char *parent_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -177,7 +183,7 @@ static int remove_at(int dir_fd, const char *name, dev_t dev, uint64_t *bytes)
 			return -1;
 		}
 		while ((e = readdir(d)))
-			if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
+			if (!is_dots(e->d_name))
 				failed |= remove_at(fd, e->d_name, st.st_dev, bytes);
 		int saved = errno;
 		closedir(d);
@@ -229,7 +235,7 @@ static void usage_at(int dir_fd, const char *name, unsigned depth, uint64_t max_
 		return;
 	}
 	while (u->n < max_n && (e = readdir(d)))
-		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
+		if (!is_dots(e->d_name))
 			usage_at(fd, e->d_name, depth + 1, max_n, u);
 	closedir(d);
 }
@@ -337,7 +343,7 @@ static bool sync_files(int dir_fd, const char *name, unsigned *left)
 			return true;
 		}
 		while (all && (e = readdir(d)))
-			if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
+			if (!is_dots(e->d_name))
 				all = sync_files(fd, e->d_name, left);
 		fsync(fd);
 		closedir(d);
@@ -419,7 +425,7 @@ int fs_list(const char *path, struct strv *ret, struct error *err)
 	if (!d)
 		return errno == ENOENT ? 0 : error_sys(err, errno, "list '%s'", path);
 	while ((e = readdir(d)))
-		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
+		if (!is_dots(e->d_name))
 			strv_add(ret, e->d_name);
 	closedir(d);
 	if (ret->n)
