@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define DISKS_QUIT_MS 10000 /* from the power-off of a machine with disks to keep to its QEMU's end */
+#define ANSWER_MS 200	    /* for what has been sent to be read */
 #define CRASH_GRACE_MS 700 /* from the first line of a crash report to letting the machine go */
 
 /* ---- the analyser, fed ---- */
@@ -201,13 +202,42 @@ static bool kvm_refuses(struct supervisor *s, struct guest *g, const char *last_
 	return s->out->kvm_refusal;
 }
 
+/*
+ * The agent's answer to the last step and what the VMM says of the power-off that follows it come by two sockets, and
+ * a busy host finds both readable at once. The answer counts if it was given.
+ */
+static void on_answer_late(void *ctx)
+{
+	struct supervisor *s = ctx;
+
+	s->timer_answer = 0;
+	if (s->state != SUP_FINISH)
+		return;
+	if (!s->timer_dying)
+		sup_lost(s, s->is_off ? "the guest powered off" : "the guest agent closed its port");
+	else if (s->is_off)
+		vmm_quit(guest_vmm(s->guest), DISKS_QUIT_MS);
+}
+
+/* Whether the event is, or may be, the power-off that was asked for. */
+static bool is_awaited(struct supervisor *s, struct guest *g, enum vmm_event ev)
+{
+	if (g != s->guest || s->state != SUP_FINISH || !s->opt.plan->wants_power_off || s->timer_dying ||
+	    (ev != VMM_EVENT_PORT_CLOSED && ev != VMM_EVENT_SHUTDOWN))
+		return false;
+	s->is_off = s->is_off || ev == VMM_EVENT_SHUTDOWN;
+	if (!s->timer_answer)
+		s->timer_answer = loop_timer(s->loop, ANSWER_MS, on_answer_late, s);
+	return true;
+}
+
 static void on_vmm_event(void *ctx, struct guest *g, enum vmm_event ev, const char *text)
 {
 	struct supervisor *s = ctx;
 	struct error err = ERROR_INIT;
 	_cleanup_free_ char *ended = NULL;
 
-	if (ev == VMM_EVENT_PAUSED || ev == VMM_EVENT_RUNNING)
+	if (ev == VMM_EVENT_PAUSED || ev == VMM_EVENT_RUNNING || is_awaited(s, g, ev))
 		return;
 	if ((ev == VMM_EVENT_SHUTDOWN || ev == VMM_EVENT_EXITED) && s->state == SUP_FINISH && s->timer_dying) {
 		/* As asked. A QEMU that is killed leaves its own caches of a qcow2 file's tables unwritten. */

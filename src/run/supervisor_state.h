@@ -102,6 +102,8 @@ struct supervisor {
 	uint64_t timer_room;
 
 	uint64_t timer_boot, timer_limit, timer_heartbeat, timer_analyser, timer_dying, timer_hang, timer_status;
+	uint64_t timer_answer; /* the guest is off, or closes its port, and has not said that it is done */
+	bool is_off;
 	uint64_t timer_channel, timer_retry;
 	void (*hang_done)(struct supervisor *s); /* a hang report is under way; what comes after it */
 	uint64_t timer_report, timer_keys;
