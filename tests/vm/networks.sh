@@ -3,6 +3,7 @@
 # Private networks between machines: names, addresses, streams between two of them, and what happens to the others when
 # a part of it is killed, floods or stops.
 . "$QUIZ_SOURCE/tests/lib/machine.sh"
+. "$QUIZ_SOURCE/tests/lib/tcp.sh"
 need_machine
 cd "$scratch" || exit 1
 
@@ -27,29 +28,7 @@ another_hub() { # PID: a hub runs that is not this one
 }
 idle='while :; do sleep 1; done'
 
-# Perl is in every root that mmdebstrap makes.
-cat >listen.pl <<'EOT'
-use IO::Socket::INET;
-my $s = IO::Socket::INET->new(Listen => 5, LocalPort => $ARGV[0], ReuseAddr => 1) or die "listen: $!";
-$| = 1;
-print STDERR "ready\n";
-my $c = $s->accept or die "accept: $!";
-while (sysread($c, my $b, 65536)) { print $b }
-EOT
-cat >send.pl <<'EOT'
-use IO::Socket::INET;
-my $s;
-for (1 .. 100) {
-	$s = IO::Socket::INET->new(PeerAddr => $ARGV[0], PeerPort => $ARGV[1]) and last;
-	select undef, undef, undef, 0.1;
-}
-die "no connection: $!" unless $s;
-while (sysread(STDIN, my $b, 65536)) {
-	for (my $o = 0; $o < length $b;) {
-		$o += syswrite($s, $b, length($b) - $o, $o) // die "send: $!";
-	}
-}
-EOT
+tcp_programs .
 cat >flood.pl <<'EOT'
 use Socket;
 socket(my $s, PF_INET, SOCK_DGRAM, 0) or die;
