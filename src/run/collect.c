@@ -114,7 +114,7 @@ static void left_out(void *ctx, const char *path, const char *text)
 
 static int open_writer(struct supervisor *s, const char *path, struct error *err)
 {
-	_cleanup_free_ char *place = NULL;
+	_cleanup_free_ char *place = NULL, *shown = NULL;
 	_cleanup_close_ int dir = -1;
 	char name[256];
 
@@ -124,7 +124,11 @@ static int open_writer(struct supervisor *s, const char *path, struct error *err
 	if (dir < 0)
 		return -1;
 	place = mem_printf("/proc/self/fd/%d/%s", dir, name);
-	return tree_writer_new(place, "", 0, left_out, s, &s->collection.writer, err);
+	if (tree_writer_new(place, "", 0, left_out, s, &s->collection.writer, err) < 0)
+		return -1;
+	shown = mem_printf("%s/collect%s", s->opt.record->artifacts, path);
+	tree_writer_call(s->collection.writer, shown);
+	return 0;
 }
 
 /* ---- one path ---- */

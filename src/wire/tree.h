@@ -49,6 +49,8 @@ struct tree_writer;
 int tree_writer_new(const char *path, const char *name, unsigned flags,
 		    void (*note)(void *ctx, const char *path, const char *text), void *ctx, struct tree_writer **ret,
 		    struct error *err);
+/* Errors speak of this path, where the one that was given says nothing to people. */
+void tree_writer_call(struct tree_writer *w, const char *shown);
 void tree_writer_free(struct tree_writer *w);
 DEFINE_CLEANUP(struct tree_writer *, tree_writer_free)
 

@@ -26,7 +26,7 @@ struct tree_writer {
 	void *ctx;
 	int base_fd;
 	char root_name[256];		/* of the archive's "" below base_fd; "." for base_fd itself */
-	char shown[FILES_PATH_MAX];	/* the destination as the user knows it */
+	char shown[2 * FILES_PATH_MAX];	/* what the archive's "" becomes, as the user knows it */
 	bool has_head, has_root, has_end;
 
 	int parent_fd;			/* the last entry's folder */
@@ -40,6 +40,9 @@ struct tree_writer {
 	size_t have;
 	uint8_t buf[FILES_RECORD_MAX];
 };
+
+/* A path of the archive, in three parts for "'%s%s%s'". */
+#define NAMED(w, path) (w)->shown, *(path) ? "/" : "", (path)
 
 static int bad(struct error *err, const char *what)
 {
@@ -66,6 +69,7 @@ static int open_base(struct tree_writer *w, const char *path, const char *name, 
 		if (strlen(name) >= sizeof(w->root_name) || !files_path_ok(name) || strchr(name, '/'))
 			return error_set(err, ERROR_USAGE, "'%s' is no name for a file", name);
 		strcpy(w->root_name, name);
+		strcpy(stpcpy(w->shown + n, n == 1 && *dir == '/' ? "" : "/"), name);
 		w->base_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	} else if (stat(dir, &st) == 0 && S_ISDIR(st.st_mode)) {
 		strcpy(w->root_name, ".");
@@ -99,6 +103,12 @@ int tree_writer_new(const char *path, const char *name, unsigned flags,
 		return -1;
 	*ret = take_ptr(w);
 	return 0;
+}
+
+void tree_writer_call(struct tree_writer *w, const char *shown)
+{
+	if (strlen(shown) < sizeof(w->shown))
+		strcpy(w->shown, shown);
 }
 
 void tree_writer_free(struct tree_writer *w)
@@ -171,7 +181,7 @@ static int locate(struct tree_writer *w, const char *path, char *buf, size_t cap
 		close_fd(&w->parent_fd);
 		w->parent_fd = open_folder(w, buf);
 		if (w->parent_fd < 0)
-			return error_sys(err, errno, "enter folder '%s' of '%s'", buf, w->shown);
+			return error_sys(err, errno, "enter the folder of '%s%s%s'", NAMED(w, path));
 		strcpy(w->parent, buf);
 	}
 	return w->parent_fd;
@@ -205,7 +215,7 @@ static int finish_file(struct tree_writer *w, struct error *err)
 	times(w->file.mtime_s, w->file.mtime_ns, ts);
 	if (((w->flags & TREE_PRIVILEGED) && fchown(fd, w->file.uid, w->file.gid) < 0) ||
 	    fchmod(fd, permitted(w, w->file.mode)) < 0 || futimens(fd, ts) < 0)
-		return error_sys(err, errno, "set mode and time of '%s' in '%s'", w->file_path, w->shown);
+		return error_sys(err, errno, "set mode and time of '%s%s%s'", NAMED(w, w->file_path));
 	return 0;
 }
 
@@ -331,7 +341,7 @@ static int on_entry(struct tree_writer *w, const struct wire_frame *f, struct er
 	default:
 		return bad(err, "an entry of unknown kind");
 	}
-	return r < 0 ? error_sys(err, errno, "make '%s' in '%s'", e.path, w->shown) : 0;
+	return r < 0 ? error_sys(err, errno, "make '%s%s%s'", NAMED(w, e.path)) : 0;
 }
 
 static int on_data(struct tree_writer *w, const struct wire_frame *f, struct error *err)
@@ -348,7 +358,7 @@ static int on_data(struct tree_writer *w, const struct wire_frame *f, struct err
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return error_sys(err, n < 0 ? errno : EIO, "write '%s' in '%s'", w->file_path, w->shown);
+			return error_sys(err, n < 0 ? errno : EIO, "write '%s%s%s'", NAMED(w, w->file_path));
 		done += (size_t)n;
 	}
 	w->offset = m.offset + m.data.len;
@@ -373,7 +383,7 @@ static int on_leave(struct tree_writer *w, const struct wire_frame *f, struct er
 	times(m.mtime_s, m.mtime_ns, ts);
 	/* Somebody else's folder that was joined (/tmp) stays as it is. */
 	if (fd < 0 || ((fchmod(fd, permitted(w, m.mode)) < 0 || futimens(fd, ts) < 0) && errno != EPERM))
-		return error_sys(err, errno, "set mode and time of folder '%s' in '%s'", m.path, w->shown);
+		return error_sys(err, errno, "set mode and time of folder '%s%s%s'", NAMED(w, m.path));
 	return 0;
 }
 

@@ -224,6 +224,34 @@ static void modes_of_a_guest_are_tamed(void **state)
 	assert_non_null(strstr(noted, "fifo: "));
 }
 
+/* The path is told as a user knows it, whole, the archive's own root included. */
+static void errors_name_the_path(void **state)
+{
+	struct error err = ERROR_INIT;
+	char want[600], in_the_way[300];
+
+	snprintf(in_the_way, sizeof(in_the_way), "%s/sub", dest);
+	BEGIN();
+	DIR_("");
+	FILE_("sub", "a file");
+	PUT(leave, .path = "", .mode = 0755);
+	PUT(end, .n_entries = 2);
+	assert_int_equal(unpack(1000, 0, &err), 0);
+	BEGIN();
+	DIR_("");
+	DIR_("sub");
+	assert_int_equal(unpack(1000, 0, &err), -1);
+	snprintf(want, sizeof(want), "cannot make '%s': Not a directory", in_the_way);
+	assert_string_equal(err.text, want);
+	BEGIN();
+	DIR_("");
+	FILE_("none/of", "these");
+	assert_int_equal(unpack(1000, 0, &err), -1);
+	snprintf(want, sizeof(want), "cannot enter the folder of '%s/none/of': No such file or directory", dest);
+	assert_string_equal(err.text, want);
+	assert_int_equal(unlink(in_the_way), 0);
+}
+
 static void broken_archives_are_errors(void **state)
 {
 	struct error err = ERROR_INIT;
@@ -312,6 +340,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(links_are_never_followed, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(a_file_with_other_names_is_not_written_through, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(modes_of_a_guest_are_tamed, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(errors_name_the_path, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(broken_archives_are_errors, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(reader_and_writer_agree, make_folder, remove_folder),
 	};
