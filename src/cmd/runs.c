@@ -33,6 +33,12 @@ static const char *text_of(const json_t *o, const char *key)
 	return s ? s : "";
 }
 
+/* Of a run without a result. */
+static const char *state_of(const struct record_entry *e)
+{
+	return e->is_alive ? "running" : "killed: no result";
+}
+
 static void print_row(const struct record_entry *e)
 {
 	_cleanup_str_ struct str program = STR_INIT;
@@ -44,7 +50,7 @@ static void print_row(const struct record_entry *e)
 	str_add_safe(&safe, str_cstr(&program), program.len, false);
 	format_duration_ms(now > e->started_ms ? now - e->started_ms : 0, age, sizeof(age));
 	if (!e->result) {
-		printf("%-6s  %-12s  %s\n", e->id, age, e->is_alive ? "running" : "killed: no result");
+		printf("%-6s  %-12s  %s\n", e->id, age, state_of(e));
 		return;
 	}
 	format_duration_ms((uint64_t)json_integer_value(json_object_get(e->result, "duration_ms")), took, sizeof(took));
@@ -142,14 +148,14 @@ static const char *from_here(const char *path)
 
 static void print_entry(const struct record_entry *e)
 {
-	_cleanup_free_ char *artifacts = mem_printf("%s/artifacts", e->dir);
+	_cleanup_free_ char *artifacts = mem_printf("%s/artifacts", e->dir), *output = mem_printf("%s/output.log", e->dir);
 	_cleanup_str_ struct str program = STR_INIT;
 	char took[32];
 
 	add_program(e->result, &program);
 	printf("run       %s\nfolder    %s\n", e->id, from_here(e->dir));
 	if (!e->result) {
-		printf("state     %s\n", e->is_alive ? "running" : "killed: no result");
+		printf("state     %s\n", state_of(e));
 	} else {
 		printf("program   %s\n", program.p);
 		printf("verdict   %s, status %d\n", text_of(e->result, "verdict"),
@@ -165,7 +171,10 @@ static void print_entry(const struct record_entry *e)
 		       json_is_true(json_object_get(e->result, "is_clone")) ? ", a clone" : ", booted");
 		print_findings(e->result);
 	}
-	printf("console   %s/console.log\nartifacts %s\n", from_here(e->dir), from_here(artifacts));
+	printf("console   %s/console.log\n", from_here(e->dir));
+	if (fs_exists(output)) /* of a program in the background */
+		printf("output    %s\n", from_here(output));
+	printf("artifacts %s\n", from_here(artifacts));
 	print_tree(artifacts, "");
 }
 
@@ -183,12 +192,11 @@ static int show_main(int argc, char **argv, struct error *err)
 	dir = run_records_dir(&ctx.paths, &ctx.workspace);
 	if (records_find(dir, words.n ? words.v[0] : ".", &e, err) < 0)
 		return -1;
-	if (as_json && e.result) {
-		json_dumpf(e.result, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-		putchar('\n');
-	} else {
+	if (as_json)
+		command_print_json(e.result ? json_incref(e.result)
+					    : json_pack("{s:s, s:s}", "id", e.id, "state", state_of(&e)));
+	else
 		print_entry(&e);
-	}
 	record_entry_clear(&e);
 	return 0;
 }
