@@ -39,17 +39,19 @@ static void print_row(const struct client_machine *m)
 {
 	_cleanup_str_ struct str networks = STR_INIT;
 	char age[32], memory[32], cpu[32];
+	const char *profiles;
 
 	if (!m->status) {
 		printf("%-6s  no answer\n", m->id);
 		return;
 	}
+	profiles = text_of(m->status, "profiles");
 	networks_of(m->status, &networks);
 	printf("%-6s  %-8s  %-12s  %-10s  %-10s  %-10s  %-16s  %-12s  %s\n", m->id, text_of(m->status, "state"),
 	       format_duration_ms(m->age_ms, age, sizeof(age)),
 	       format_duration_ms((uint64_t)json_integer_value(json_object_get(m->status, "cpu_ms")), cpu, sizeof(cpu)),
 	       format_size((uint64_t)json_integer_value(json_object_get(m->status, "memory")), memory, sizeof(memory)),
-	       text_of(m->status, "profiles"), text_of(m->status, "kernel"), str_cstr(&networks),
+	       *profiles ? profiles : "-", text_of(m->status, "kernel"), str_cstr(&networks),
 	       text_of(m->status, "program"));
 }
 

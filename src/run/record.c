@@ -184,6 +184,8 @@ int records_find(const char *runs_dir, const char *id, struct record_entry *ret,
 		return 0;
 	}
 	records_free(v, n);
+	if (str_eq(id, "."))
+		return error_set(err, ERROR_MISSING, "nothing has been run here yet");
 	error_set(err, ERROR_MISSING, hits ? "run '%s' is not unique" : "there is no run '%s'", id);
 	return error_hint(err, "quiz runs list");
 }
