@@ -120,6 +120,20 @@ status "ps knows" 0 quiz ps
 is "no machine" "$out" ""
 like "the record says that there is no result" "$(quiz runs list)" "*$id*"
 
+# ---- the terminal that a machine was started from ----
+
+for signal in HUP KILL; do
+	quiz --keep sh -c 'echo up; exec sleep 4321' >kept 2>/dev/null </dev/null &
+	client=$!
+	wait_for 60 grep -q up kept
+	id=$(quiz ps --json | awk -F '"' '$2 == "id" { print $4; exit }')
+	kill -$signal $client
+	wait $client 2>/dev/null
+	holds "--keep: with $signal its program ends" wait_for 10 not_in_guest 'sleep 4321'
+	is "and the machine stays" "$(field "$id" state),$(quiz exec "$id" echo alive)" "idle,alive"
+	quiz stop "$id"
+done
+
 # ---- what a crash of the host leaves ----
 
 live=$(quiz -d sleep 1000)
