@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -65,6 +67,41 @@ static int set_clock(uint64_t realtime_ns, struct error *err)
 	return 0;
 }
 
+#if defined(__riscv) || defined(__powerpc__)
+/*
+ * QEMU (7.2) saves what a RISC-V or POWER timer is set to, but a loaded machine's
+ * timer is not running until it is set again, and Linux sets it only for what
+ * comes earlier than the event that it takes to be set already: a lone `sleep 4`
+ * in a clone never woke. So each CPU is given something that is due at once.
+ */
+static void wake_timers(void)
+{
+	const struct itimerspec past = { .it_value = { .tv_nsec = 1 } };
+	cpu_set_t all, one;
+
+	if (sched_getaffinity(0, sizeof(all), &all) < 0)
+		return;
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		_cleanup_close_ int fd = -1;
+
+		if (!CPU_ISSET(cpu, &all))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		if (sched_setaffinity(0, sizeof(one), &one) < 0)
+			continue;
+		fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+		if (fd >= 0)
+			timerfd_settime(fd, TFD_TIMER_ABSTIME, &past, NULL);
+	}
+	sched_setaffinity(0, sizeof(all), &all);
+}
+#else
+static void wake_timers(void)
+{
+}
+#endif
+
 int identity_apply(const struct wire_identity *m, struct error *err)
 {
 	size_t n = strlen(m->hostname);
@@ -74,6 +111,7 @@ int identity_apply(const struct wire_identity *m, struct error *err)
 	if (m->machine_id[0] &&
 	    (strlen(m->machine_id) != 32 || strspn(m->machine_id, "0123456789abcdef") != 32))
 		return error_set(err, ERROR_USAGE, "a machine id must be 32 hex digits");
+	wake_timers();
 	/* Entropy first: the files' times and the rest may not wait for it, but nothing may be drawn before it. */
 	if (add_entropy(&m->entropy, err) < 0 || set_clock(m->realtime_ns, err) < 0)
 		return -1;

@@ -25,6 +25,8 @@ case $record in
 *'"is_clone": false'*) quiz -a "$name" true; record=$(last_run) ;;
 esac
 like "it is one" "$record" '*"is_clone": true*'
+# Nothing else is under way in the guest that would set its timer anew.
+status "its clock wakes who sleeps" 0 quiz --timeout 2m -a "$name" sleep 4
 status "arguments arrive exactly" 0 quiz -a "$name" printf '<%s>' 'a b' '' "it's" '$HOME' --x
 is "all of them" "$out" "<a b><><it's><\$HOME><--x>"
 head -c 300000 /dev/urandom >blob
