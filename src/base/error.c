@@ -73,6 +73,8 @@ int (error_hint)(struct error *err, const char *fmt, ...)
 
 void error_clear(struct error *err)
 {
+	if (!err)
+		return;
 	err->kind = ERROR_NONE;
 	err->errnum = 0;
 	err->text[0] = '\0';

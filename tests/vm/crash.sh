@@ -79,7 +79,7 @@ class_is smash panic
 crash warntext 3
 told warntext "WARNING at crashme.c:$(line_of 'WARN(zero == 0,')*the value 0 is not what it should be" "WARN(zero == 0,"
 like "warntext: the line of source" "$err_out" "*crashme_warntext+*crashme.c:*| WARN(zero == 0, *"
-like "warntext: its caller's line" "$err_out" "*crashme_write+*crashme.c:*| return n;*"
+like "warntext: its caller's line" "$err_out" "*crashme_write*crashme.c:*| cases\[i\].fn();*"
 verdict_is warntext failed
 crash refcount 122 --strict
 told refcount "refcount_t: *in crashme_refcount" "refcount_dec(&r)"
