@@ -48,8 +48,12 @@ static void describe(const struct template_entry *e, const json_t *o, struct str
 	add_word(out, "-p ", json_string_value(json_object_get(o, "profiles")) ? text_of(o, "profiles") : "");
 	add_word(out, "layer ", json_string_value(json_object_get(o, "layers")) ? text_of(o, "layers") : "");
 	add_word(out, "", json_string_value(json_object_get(o, "machine")) ? text_of(o, "machine") : "");
-	if (!out->len)
-		str_add(out, "any");
+	if (e->is_failed || str_eq(text_of(o, "kind"), "prepared")) {
+		if (!out->len)
+			str_add(out, "no profiles");
+	} else {
+		str_addf(out, "%sany profiles", out->len ? "; " : "");
+	}
 	if (e->in_use)
 		str_add(out, " [in use]");
 	if (e->is_failed)
@@ -102,8 +106,9 @@ static int list_main(int argc, char **argv, struct error *err)
 			sum += v[i].bytes;
 			n_failed += v[i].is_failed;
 		}
-		printf("%zu booted machines to clone runs from, %s. A base one has booted; a prepared one has its layers and\n"
-		       "profiles too. First runs make them; they can be removed at any time (quiz template rm, quiz clean).\n",
+		printf("%zu booted machines to clone runs from, %s. A base one has booted, and serves runs with any profiles;\n"
+		       "a prepared one has the named ones set up, and their layers mounted. First runs make them; they can be\n"
+		       "removed at any time (quiz template rm, quiz clean).\n",
 		       n - n_failed, format_size(sum, size, sizeof(size)));
 	}
 	templates_free(v, n);

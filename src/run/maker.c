@@ -20,6 +20,7 @@
 
 #include <jansson.h>
 
+#include "run/ram_copy.h"
 #include "run/supervisor_state.h"
 #include "spec/arch.h"
 #include "sys/fs.h"
@@ -81,6 +82,8 @@ static void on_maker_resumed(void *ctx, const struct error *err)
  */
 static void go_on(struct supervisor *s)
 {
+	ram_copy_free(s->ram_copy);
+	s->ram_copy = NULL;
 	template_free(s->template);
 	s->template = NULL;
 	close_fd(&s->ram_fd);
@@ -158,24 +161,15 @@ char *maker_describe(const struct run_plan *p, bool is_prepared, const char *fai
 	return text ? text : mem_strdup("{}");
 }
 
-static void on_saved(void *ctx, const struct error *err)
+static void finish_template(struct supervisor *s)
 {
-	struct supervisor *s = ctx;
-	_cleanup_free_ char *info = NULL;
+	_cleanup_free_ char *info = maker_describe(s->opt.plan, false, NULL);
 	_cleanup_free_ char *log = mem_printf("%s/console.log", s->opt.record->dir);
 	struct error why = ERROR_INIT;
 
-	if (s->state != SUP_SAVE)
-		return;
-	if (err) {
-		go_on_without(s, err);
-		return;
-	}
-	info = maker_describe(s->opt.plan, false, NULL);
 	/* What the machine said while booting belongs to every clone's log. */
 	console_flush(s->console);
-	if (fs_copy_fd(s->ram_fd, "the machine's memory", s->template->ram_path, 0600, &why) < 0 ||
-	    fs_copy_file(log, s->template->console_path, 0600, &why) < 0 ||
+	if (fs_copy_file(log, s->template->console_path, 0600, &why) < 0 ||
 	    template_publish(s->template, s->opt.plan->template_text, info, &why) < 0) {
 		go_on_without(s, &why);
 		return;
@@ -184,9 +178,35 @@ static void on_saved(void *ctx, const struct error *err)
 	go_on(s);
 }
 
+/* The device state is saved, or the memory copied: the machine is paused until neither is under way any more. */
+static void half_done(struct supervisor *s, const struct error *err)
+{
+	if (s->state != SUP_SAVE)
+		return;
+	if (err && !error_is_set(&s->save_error))
+		s->save_error = *err;
+	if (--s->n_saving)
+		return;
+	if (error_is_set(&s->save_error))
+		go_on_without(s, &s->save_error);
+	else
+		finish_template(s);
+}
+
+static void on_saved(void *ctx, const struct error *err)
+{
+	half_done(ctx, err);
+}
+
+static void on_copied(void *ctx, const struct error *err)
+{
+	half_done(ctx, err);
+}
+
 static void on_paused(void *ctx, const struct error *err)
 {
 	struct supervisor *s = ctx;
+	struct error why = ERROR_INIT;
 	int fd;
 
 	if (s->state != SUP_SAVE)
@@ -196,15 +216,18 @@ static void on_paused(void *ctx, const struct error *err)
 		return;
 	}
 	fd = open(s->template->state_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0) {
-		struct error why = ERROR_INIT;
-
+	if (fd < 0)
 		error_sys(&why, errno, "create '%s'", s->template->state_path);
+	else
+		s->ram_copy = ram_copy_start(s->loop, s->ram_fd, s->template->ram_path, on_copied, s, &why);
+	if (s->ram_copy) {
+		s->n_saving = 2;
+		error_clear(&s->save_error);
+		vmm_save(guest_vmm(s->guest), fd, on_saved, s);
+	} else {
 		go_on_without(s, &why);
-		return;
 	}
-	vmm_save(guest_vmm(s->guest), fd, on_saved, s);
-	close(fd);
+	close_fd(&fd);
 }
 
 /*

@@ -230,6 +230,14 @@ static void set_text(char **field, const char *text)
 	*field = mem_strdup(text);
 }
 
+/* The machine's own as its id is: locally administered, 40 bits of chance. Clones must not share it. */
+static char *own_mac(const char *machine_id, size_t nic)
+{
+	const char *hex = machine_id + 2 * (nic % 8);
+
+	return mem_printf("02:%.2s:%.2s:%.2s:%.2s:%.2s", hex, hex + 2, hex + 4, hex + 6, hex + 8);
+}
+
 static void plan_networks(struct run_plan *p, const struct run_facts *f)
 {
 	const struct network *hub = f->networks;
@@ -243,6 +251,9 @@ static void plan_networks(struct run_plan *p, const struct run_facts *f)
 			s = steps_add(&p->per_run, STEP_NETWORK, nic->mac, "10.0.2.15/24");
 			set_text(&s->c, "10.0.2.2");
 			set_text(&s->d, "10.0.2.3");
+			free(s->e);
+			s->e = own_mac(f->machine_id, i);
+			s->flags = STEP_NETWORK_OWN_MAC;
 			continue;
 		}
 		s = steps_add(&p->per_run, STEP_NETWORK, nic->mac, NULL);

@@ -83,7 +83,8 @@ void step_describe(const struct step *s, struct str *out)
 		break;
 	case STEP_NETWORK:
 		str_addf(out, "bring up the network interface %s%s%s%s%s", s->a, *s->b ? " with address " : "", s->b,
-			 *s->e ? " and MAC " : "", s->e);
+			 s->flags & STEP_NETWORK_OWN_MAC ? " and a MAC of its own" : *s->e ? " and MAC " : "",
+			 s->flags & STEP_NETWORK_OWN_MAC ? "" : s->e);
 		break;
 	case STEP_COUNTERS:
 		str_add(out, "read the kernel's counters");

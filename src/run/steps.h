@@ -23,10 +23,12 @@ enum step_kind {
 	STEP_LOAD_MODULE, /* module, parameters; flags */
 	STEP_MEMDEV,	  /* prefix; count, n: bytes, mode: sector size */
 	STEP_NODE,	  /* serial, path */
-	STEP_NETWORK,	  /* mac, address, gateway, nameserver, new mac; list: hosts */
+	STEP_NETWORK,	  /* mac, address, gateway, nameserver, new mac; list: hosts; flags: STEP_NETWORK_* */
 	STEP_COUNTERS,
 	STEP_FINISH,	  /* flags: wire_finish_flags */
 };
+
+#define STEP_NETWORK_OWN_MAC 1u /* the new MAC is another one in each run */
 
 struct step {
 	enum step_kind kind;

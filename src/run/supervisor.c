@@ -10,6 +10,7 @@
 
 #include <signal.h>
 
+#include "run/ram_copy.h"
 #include "run/supervisor_state.h"
 #include "sys/term.h"
 
@@ -123,6 +124,7 @@ static void tear_down(struct supervisor *s)
 	s->server = NULL;
 	local_free(s->local);
 	networks_stop(s);
+	ram_copy_free(s->ram_copy);
 	close_fd(&s->ram_fd);
 	guest_free(s->guest);
 	template_free(s->template);

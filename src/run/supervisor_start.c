@@ -9,6 +9,7 @@
 #include "run/supervisor_state.h"
 
 #include "run/admission.h"
+#include "run/ram_copy.h"
 #include "sys/fs.h"
 
 /* ---- without a template ---- */
@@ -60,6 +61,8 @@ static void retry_cold(void *ctx)
 	s->out->template_why = take_ptr(s->out->lost_why);
 	guest_free(s->guest);
 	s->guest = NULL;
+	ram_copy_free(s->ram_copy);
+	s->ram_copy = NULL;
 	close_fd(&s->ram_fd);
 	template_discard(s->template);
 	s->template = NULL;

@@ -255,33 +255,59 @@ uint64_t fs_tree_bytes(const char *path)
 	return u.bytes;
 }
 
-/* Copies the data ranges only. */
-static int copy_sparse(int in, int out, off_t size)
+#define ZERO_BYTES 4096 /* what is looked at in one piece: a page of memory, a block of most file systems */
+
+static bool is_zero(const char *p, size_t n)
+{
+	return !*p && !memcmp(p, p + 1, n - 1);
+}
+
+/* What is not zero of a buffer that belongs at pos. */
+static int write_data(int out, const char *buf, size_t n, off_t pos)
+{
+	size_t from = 0, at = 0;
+
+	while (at < n) {
+		size_t piece = n - at < ZERO_BYTES ? n - at : ZERO_BYTES;
+		bool skip = is_zero(buf + at, piece);
+
+		if (skip && at > from && pwrite(out, buf + from, at - from, pos + (off_t)from) != (ssize_t)(at - from))
+			return -1;
+		at += piece;
+		if (skip)
+			from = at;
+	}
+	return n == from || pwrite(out, buf + from, n - from, pos + (off_t)from) == (ssize_t)(n - from) ? 0 : -1;
+}
+
+/* Looks at the data ranges only. A short write is a full file system, which may not say so. */
+int fs_copy_part(int in, int out, off_t from, off_t to)
 {
 	static char buf[1 << 17];
-	off_t pos = 0;
+	off_t pos = from;
 
-	if (ftruncate(out, size) < 0)
-		return -1;
-	while (pos < size) {
+	errno = 0;
+	while (pos < to) {
 		off_t data = lseek(in, pos, SEEK_DATA);
 		off_t hole;
 
 		if (data < 0)
-			return errno == ENXIO ? 0 : -1;
+			return errno == ENXIO ? 0 : -errno;
 		hole = lseek(in, data, SEEK_HOLE);
 		if (hole < 0)
-			return -1;
+			return -errno;
+		if (hole > to)
+			hole = to;
 		for (pos = data; pos < hole;) {
 			size_t want = hole - pos > (off_t)sizeof(buf) ? sizeof(buf) : (size_t)(hole - pos);
 			ssize_t n = pread(in, buf, want, pos);
 
 			if (n < 0)
-				return -1;
+				return -errno;
 			if (n == 0)
 				return 0; /* it shrank under us */
-			if (pwrite(out, buf, (size_t)n, pos) != n)
-				return -1;
+			if (write_data(out, buf, (size_t)n, pos) < 0)
+				return errno ? -errno : -ENOSPC;
 			pos += n;
 		}
 	}
@@ -306,6 +332,7 @@ int fs_copy_fd(int in, const char *from, const char *to, mode_t mode, struct err
 {
 	_cleanup_close_ int out = -1;
 	struct stat st;
+	int r;
 
 	if (fstat(in, &st) < 0)
 		return error_sys(err, errno, "look at '%s'", from);
@@ -314,11 +341,10 @@ int fs_copy_fd(int in, const char *from, const char *to, mode_t mode, struct err
 		return error_sys(err, errno, "create '%s'", to);
 	if (ioctl(out, FICLONE, in) == 0)
 		return 0;
-	if (copy_sparse(in, out, st.st_size) < 0) {
-		int saved = errno;
-
+	r = ftruncate(out, st.st_size) < 0 ? -errno : fs_copy_part(in, out, 0, st.st_size);
+	if (r < 0) {
 		unlink(to);
-		return error_sys(err, saved, "copy '%s' to '%s'", from, to);
+		return error_sys(err, -r, "copy '%s' to '%s'", from, to);
 	}
 	return 0;
 }

@@ -49,6 +49,9 @@ int fs_copy_file(const char *from, const char *to, mode_t mode, struct error *er
 /* The same of an open one; `from` is its name for messages. */
 int fs_copy_fd(int in, const char *from, const char *to, mode_t mode, struct error *err);
 
+/* What lies between two places of one open file, to the same place of another; pages of zeros become holes. 0, or -errno. */
+int fs_copy_part(int in, int out, off_t from, off_t to);
+
 /* A file in memory without a name, which goes with its last descriptor; the descriptor, or -1. */
 int fs_memory_file(const char *name, struct error *err);
 

@@ -128,6 +128,30 @@ static void copies_keep_holes(void **state)
 	close(fd);
 }
 
+/* Data in all places that a copy cuts at: pages, its buffer, a tail that is no page. */
+static void copies_leave_zeros_out(void **state)
+{
+	static char in[(3 << 20) + 1000], out[sizeof(in)];
+	_cleanup_free_ char *a = mem_printf("%s/zeros", dir);
+	_cleanup_free_ char *b = mem_printf("%s/without", dir);
+	struct error err = ERROR_INIT;
+	struct stat st;
+	int fd;
+
+	memset(in, 0, sizeof(in));
+	in[0] = in[4095] = in[4096] = in[5 * 4096 + 7] = in[(1 << 17) - 1] = in[1 << 17] = in[(2 << 20) + 1] = 'x';
+	in[sizeof(in) - 1] = 'y';
+	assert_int_equal(fs_write_atomic(a, in, sizeof(in), 0600, false, &err), 0);
+	assert_int_equal(fs_copy_file(a, b, 0600, &err), 0);
+	fd = open(b, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(read(fd, out, sizeof(out)), sizeof(out));
+	assert_memory_equal(in, out, sizeof(in));
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_size, sizeof(in));
+	assert_true(st.st_blocks * 512 < 1 << 20);
+	close(fd);
+}
+
 struct seen {
 	struct loop *loop;
 	int reads, timers, signals, status, pipe_fd;
@@ -348,6 +372,8 @@ int main(void)
 		cmocka_unit_test(locks_exclude),
 		cmocka_unit_test(trees_are_removed_without_following_links),
 		cmocka_unit_test(copies_keep_holes),
+		cmocka_unit_test(copies_leave_zeros_out),
+		cmocka_unit_test(copies_leave_zeros_out),
 		cmocka_unit_test(loop_serves_all_kinds),
 		cmocka_unit_test(long_work_is_a_childs),
 		cmocka_unit_test(sleeping_is_told_from_working),
