@@ -182,6 +182,8 @@ static const struct plan_case cases[] = {
 	{ "microvm-kvm-own-cpu", "x86_64", MACHINE_MICROVM, ACCEL_KVM, 70200, own_cpu },
 	{ "microvm-maker", "x86_64", MACHINE_MICROVM, ACCEL_TCG, 70200, maker },
 	{ "microvm-clone", "x86_64", MACHINE_MICROVM, ACCEL_TCG, 70200, clone },
+	{ "microvm-kvm-maker", "x86_64", MACHINE_MICROVM, ACCEL_KVM, 70200, maker },
+	{ "microvm-kvm-clone", "x86_64", MACHINE_MICROVM, ACCEL_KVM, 70200, clone },
 	{ "microvm-clone-9.2", "x86_64", MACHINE_MICROVM, ACCEL_TCG, 90200, clone },
 	{ "microvm-too-many", "x86_64", MACHINE_MICROVM, ACCEL_TCG, 70200, many_disks },
 	{ "microvm-full", "x86_64", MACHINE_MICROVM, ACCEL_TCG, 70200, full },
