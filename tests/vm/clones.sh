@@ -167,7 +167,7 @@ if command -v strace >/dev/null; then
 	pid=$(awk 'NR == 1 { print $1 }' "$scratch/trace")
 	is "quiz makes one process" "$(grep "^$pid " "$scratch/trace" | grep -cE '(clone|clone3|fork|vfork)\(|resumed.*CLONE')" 1
 	grep "^$pid " "$scratch/trace" | sed -n 's/.*openat(AT_FDCWD, "\([^"]*\)".*O_DIRECTORY.* = [0-9].*/\1/p' |
-		grep -vE '/(kernels|roots)(/[^/]*)?$|^/proc/[0-9]*/task$|/quiz(-[0-9]*)?(/[a-z0-9]*)?$|/layer$' >"$scratch/dirs"
+		grep -vE '/(kernels|roots)(/[^/]*)?$|^/proc/[0-9]*/task$|/artifacts$|/quiz(-[0-9]*)?(/[a-z0-9]*)?$|/layer$' >"$scratch/dirs"
 	is "no folder is read but the two stores', its own of the run and QEMU's threads" "$(cat "$scratch/dirs")" ""
 else
 	skip "what a clone costs its host" "needs strace"
