@@ -677,6 +677,12 @@ static void make_spare(void)
 	check(agent_result(a, 3) == 0, "a second one: %s", agent_result_text);
 }
 
+/* The spare is PID 1's first child. An emulator (tests/emulated) has a thread of its own, which has a number, too. */
+static unsigned spare_number(void)
+{
+	return getenv("QUIZ_AGENT_RUNNER") ? 3 : 2;
+}
+
 static void a_spare_is_the_first_program(void)
 {
 	struct job first = { .in = "typed", .in_len = 5 }, second = { 0 };
@@ -685,11 +691,11 @@ static void a_spare_is_the_first_program(void)
 	job_run(a, &first, 1,
 		&(struct wire_start){ .argv = ARGV("sh", "-c", "cat; pwd; umask; ulimit -n; echo $A; ls /proc/$$/fd | wc -l; echo err >&2; exit 7"),
 				      .env = ARGV("A=b"), .cwd = "/usr", .umask = 027, .nofile = 77, .flags = WIRE_START_STDIN });
-	check(first.pid == 2, "it has number %u", first.pid);
+	check(first.pid == spare_number(), "it has number %u", first.pid);
 	check(strcmp((char *)first.out, "typed/usr\n0027\n77\nb\n3\n") == 0, "got %s", first.out);
 	check(strcmp((char *)first.err, "err\n") == 0 && first.how == WIRE_EXITED && first.value == 7, "got %s, %u", first.err, first.value);
 	job_run(a, &second, 1, &(struct wire_start){ .argv = ARGV("true"), .flags = WIRE_START_STDIN });
-	check(second.pid > 3 && second.value == 0, "the second has number %u", second.pid);
+	check(second.pid > spare_number() && second.value == 0, "the second has number %u", second.pid);
 	agent_stop(a);
 }
 
@@ -707,12 +713,13 @@ static void a_spare_fails_as_any_child(void)
 
 static void a_spare_goes_where_it_does_not_fit(void)
 {
+	const char *number = spare_number() == 2 ? "2" : "3";
 	struct job j = { 0 }, k = { 0 };
 
 	make_spare();
 	job_run(a, &j, 1, &(struct wire_start){ .argv = ARGV("tty"), .flags = WIRE_START_TTY | WIRE_START_STDIN });
-	check(j.pid > 3 && j.value == 0, "number %u, status %u", j.pid, j.value);
-	job_run(a, &k, 2, SH("for i in $(seq 100); do kill -0 2 2>/dev/null || exit 0; sleep 0.05; done; exit 1"));
+	check(j.pid > spare_number() && j.value == 0, "number %u, status %u", j.pid, j.value);
+	job_run(a, &k, 2, SH("for i in $(seq 100); do kill -0 $1 2>/dev/null || exit 0; sleep 0.05; done; exit 1", number));
 	check(k.value == 0, "it is still there");
 	agent_stop(a);
 }
@@ -725,7 +732,7 @@ static void a_spare_is_not_for_files(void)
 	job_run(a, &files, 1, &(struct wire_start){ .kind = WIRE_KIND_FILES_OUT, .argv = ARGV("/etc/passwd") });
 	check(files.is_started && files.pid > 3, "number %u: %s", files.pid, files.start_text);
 	job_run(a, &j, 2, &(struct wire_start){ .argv = ARGV("true"), .flags = WIRE_START_STDIN });
-	check(j.pid > 3 && j.value == 0, "number %u, status %u", j.pid, j.value);
+	check(j.pid > spare_number() && j.value == 0, "number %u, status %u", j.pid, j.value);
 	agent_stop(a);
 }
 

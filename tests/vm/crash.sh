@@ -99,7 +99,7 @@ class_is softlockup stall
 
 # A stall that is over before the program ends: its own status. With --strict: a hang.
 before="echo 3 >/sys/module/rcupdate/parameters/rcu_cpu_stall_timeout"
-crash rcustall 3 --hang-grace 60s
+crash rcustall 3 --hang-grace 60s -c 2
 told rcustall "rcu*stall"
 class_is rcustall stall
 

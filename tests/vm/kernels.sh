@@ -94,7 +94,7 @@ mkdir -p data/quiz folder/bin folder/dev folder/proc folder/sys folder/tmp
 ln -s "$XDG_DATA_HOME/quiz/kernels" data/quiz/kernels
 printf '#include <stdio.h>\nint main(void) { return puts("from ext4") < 0; }\n' >says.c
 cc -static -o folder/bin/says says.c
-mke2fs -q -F -t ext4 -d folder says.ext4 16M
+mke2fs -q -F -t ext4 -d folder says.ext4 16M >/dev/null
 is "ext4 is no part of the kernel itself" \
 	"$(grep '^CONFIG_EXT4_FS=' "$XDG_DATA_HOME/quiz/kernels/$own/config")" CONFIG_EXT4_FS=m
 status "an ext4 image as a root" 0 env XDG_DATA_HOME="$scratch/data" quiz root add says.ext4 --name says

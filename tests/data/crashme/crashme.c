@@ -339,10 +339,18 @@ static noinline void crashme_hardlockup(void)
 		cpu_relax();
 }
 
+static struct rcu_head nothing_head;
+
+static void nothing_to_free(struct rcu_head *head)
+{
+}
+
+/* With a second CPU: on a lone one that is busy nobody starts the grace period that is to be held up. */
 static noinline void crashme_rcustall(void)
 {
 	unsigned long end = jiffies + 12 * HZ;
 
+	call_rcu(&nothing_head, nothing_to_free);
 	rcu_read_lock();
 	preempt_disable();
 	while (time_before(jiffies, end))
