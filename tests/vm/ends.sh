@@ -37,7 +37,16 @@ QUIZ_TEMPLATE_DIR=$scratch/templates
 export QUIZ_TEMPLATE_DIR
 has_qemu() { [ -n "$(qemus)" ]; }
 has_spoken() { grep -qs . "$XDG_STATE_HOME"/quiz/runs/*/console.log; }
-is_saved() { ls "$QUIZ_TEMPLATE_DIR"/.tmp-*/ram; }
+# For some hundredths of a second only: looked at without a pause, by the shell itself.
+is_saved() {
+	looks=0
+	while [ $looks -lt 200000 ]; do
+		looks=$((looks + 1))
+		set -- "$QUIZ_TEMPLATE_DIR"/.tmp-*/ram
+		[ ! -e "$1" ] || return 0
+	done
+	return 1
+}
 at_once() { :; }
 killed() { # NAME WHEN OPTION...: QEMU is there, and then WHEN holds
 	name=$1 when=$2
