@@ -202,6 +202,19 @@ static int open_in(struct apt *a, const struct apt_spec *spec, const char *host,
 	return write_conf(a, spec, err);
 }
 
+/* It becomes part of a folder's name and of apt's sources. */
+static int check_suite(const char *suite, struct error *err)
+{
+	bool is_name = isalnum((unsigned char)*suite);
+
+	for (const char *c = suite; *c; c++)
+		is_name = is_name && (isalnum((unsigned char)*c) || strchr("-._", *c));
+	if (is_name)
+		return 0;
+	error_set(err, ERROR_USAGE, "'%s' is not a suite", suite);
+	return error_hint(err, "bookworm, trixie, sid, trixie-backports, ...");
+}
+
 int apt_open(const struct paths *p, const struct apt_spec *spec, const struct progress *progress, struct apt *ret,
 	     struct error *err)
 {
@@ -215,6 +228,8 @@ int apt_open(const struct paths *p, const struct apt_spec *spec, const struct pr
 			  "cannot get packages: this host's distribution has no apt or no release name");
 		return error_hint(err, "quiz kernel add --image FILE --modules DIR takes a kernel from anywhere");
 	}
+	if (spec->suite && check_suite(spec->suite, err) < 0)
+		return -1;
 	native = host_setting("APT::Architecture", err);
 	if (!native)
 		return -1;

@@ -34,8 +34,14 @@ int kbuild_configure(struct kbuild *b, struct error *err);
 
 /* kbuild_make.c: the toolchain, and make with progress, log and statistics. */
 int kbuild_check_tools(const struct kbuild *b, struct error *err); /* ERROR_MISSING names the first and its package */
+/*
+ * The kernel's makefiles take names apart at spaces and quote nothing: ERROR_USAGE for a source, build folder or store
+ * that they cannot work with.
+ */
+int kbuild_check_folders(const struct kbuild *b, struct error *err);
 void kbuild_make_init(struct kbuild *b);
 int kbuild_make(struct kbuild *b, const char *stage, const char *const *targets, struct error *err);
+int kbuild_hint_room(struct error *err); /* a full disk's hint; -1 */
 void kbuild_count(struct kbuild *b);	/* estimates n_total before compiling */
 void kbuild_statistics(struct kbuild *b); /* remembers the count, reads what ccache did */
 char *kbuild_tool(const struct kbuild *b, const char *name); /* "strip": strip, llvm-strip or <triplet>-strip */

@@ -18,6 +18,7 @@
 
 #include "base/cleanup.h"
 #include "image/kbuild.h"
+#include "image/kernel.h"
 #include "sys/fs.h"
 #include "sys/proc.h"
 
@@ -27,6 +28,13 @@
 
 /* Objects for 100 symbols that are set, as Linux 6.1 has it: a first guess. */
 #define OBJECTS_PER_100_SYMBOLS 165
+
+/*
+ * make and all that it starts have the lock's descriptor, out of the way of
+ * scripts that number theirs: when quiz is killed the compilers that run end
+ * in their own time, and until then nobody else may write in the build folder.
+ */
+#define LOCK_CHILD_FD 100
 
 /* What would change the build if it came in from the user's shell. */
 static bool is_unwanted(const char *variable)
@@ -111,6 +119,28 @@ int kbuild_check_tools(const struct kbuild *b, struct error *err)
 	return 0;
 }
 
+static int check_folder(const struct kbuild *b, const char *path, const char *hint, struct error *err)
+{
+	size_t at = strcspn(path, " \t\n:#$%'\"\\`&;|<>()*?");
+
+	if (!path[at])
+		return 0;
+	error_set(err, ERROR_USAGE, "cannot build kernel '%s': make cannot work with the '%c' in '%s'", b->id, path[at], path);
+	return error_hint(err, "%s", hint);
+}
+
+int kbuild_check_folders(const struct kbuild *b, struct error *err)
+{
+	_cleanup_free_ char *store = store_path(&kernel_store, b->paths);
+	_cleanup_free_ char *git = mem_printf("rename it, or build what is committed: quiz kernel build --git '%s'", b->source.dir);
+
+	if (b->source.kind == KERNEL_SOURCE_TREE && check_folder(b, b->source.dir, git, err) < 0)
+		return -1;
+	if (check_folder(b, b->obj, "put the cache elsewhere: XDG_CACHE_HOME=/var/tmp/cache quiz kernel build ...", err) < 0)
+		return -1;
+	return check_folder(b, store, "put the store elsewhere, by XDG_DATA_HOME in the environment of every quiz", err);
+}
+
 void kbuild_make_init(struct kbuild *b)
 {
 	_cleanup_free_ char *ccache = fs_find_program("ccache");
@@ -169,26 +199,35 @@ static void on_line(void *ctx, const char *line)
 	progress_line(b->progress, line + strspn(line, " "));
 }
 
+int kbuild_hint_room(struct error *err)
+{
+	return error_hint(err, "quiz kernel rm ID and quiz clean make room; the same command then goes on where this one ended");
+}
+
 static int report_failure(struct kbuild *b, const char *stage, struct error *err)
 {
 	_cleanup_str_ struct str text = STR_INIT;
+	bool is_disk_full = false;
 
 	if (err->kind != ERROR_CHILD)
 		return -1;
-	for (size_t i = 0; i < b->first_errors.n; i++)
+	for (size_t i = 0; i < b->first_errors.n; i++) {
 		str_addf(&text, "\n    %s", b->first_errors.v[i]);
+		is_disk_full |= strstr(b->first_errors.v[i], strerror(ENOSPC)) != NULL;
+	}
 	if (b->first_errors.n) {
 		error_clear(err);
 		error_set(err, ERROR_CHILD, "make failed; the first errors:%s", str_cstr(&text));
 	}
 	error_wrap(err, "cannot build kernel '%s': %s", b->id, stage);
-	return error_hint(err, "less %s (the full log)", b->log_path);
+	return is_disk_full ? kbuild_hint_room(err) : error_hint(err, "less %s (the full log)", b->log_path);
 }
 
 int kbuild_make(struct kbuild *b, const char *stage, const char *const *targets, struct error *err)
 {
 	_cleanup_strv_ struct strv argv = STRV_INIT;
-	struct proc_spec spec = { 0 };
+	const struct proc_fd lock = { b->lock_fd, LOCK_CHILD_FD };
+	struct proc_spec spec = { .fds = &lock, .n_fds = 1 };
 
 	strv_add_all(&argv, b->make.v);
 	strv_add_all(&argv, (char *const *)targets);

@@ -7,6 +7,8 @@
  * key (source, configuration, compiler family) lies in the kernel's folder as
  * build.key. What is published is only what make has finished; a build that
  * is cut anywhere leaves objects in its build folder and nothing in the store.
+ * The lock lasts as long as any process of the build: make's compilers outlive
+ * a quiz that was killed, for a moment.
  */
 
 #include "image/kernel_build.h"
@@ -101,7 +103,7 @@ static int prepare(struct kbuild *b, struct error *err)
 {
 	b->obj = mem_printf("%s/build/%s-%s", b->paths->cache, b->id, b->key);
 	b->log_path = mem_printf("%s/build/%s.log", b->paths->cache, b->id);
-	if (kbuild_check_tools(b, err) < 0)
+	if (kbuild_check_folders(b, err) < 0 || kbuild_check_tools(b, err) < 0)
 		return -1;
 	if (fs_mkdir_p(b->obj, 0755, err) < 0)
 		return -1;
@@ -325,6 +327,8 @@ int kernel_build(const struct paths *p, const struct kernel_build_request *req, 
 		 take_lock(&b, err) == 0)
 		rc = build_it(&b, err);
 	kbuild_clear(&b);
+	if (rc < 0 && err && err->kind == ERROR_SYSTEM && (err->errnum == ENOSPC || err->errnum == EDQUOT) && !*err->hint)
+		kbuild_hint_room(err);
 	if (rc < 0) {
 		kernel_build_result_clear(&result);
 		return -1;

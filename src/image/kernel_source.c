@@ -8,6 +8,7 @@
 
 #include "image/kernel_source.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -168,12 +169,11 @@ static int get_release(const struct paths *p, const char *what, const struct ker
 
 	progress_stage(progress, "looking up Linux %s", what);
 	if (download_text(sums_url, SUMS_MAX, &sums, err) < 0) {
+		_cleanup_free_ char *first = err && *err->hint ? mem_printf("%s; or ", err->hint) : mem_strdup("");
+
 		error_wrap(err, "cannot look up kernel '%s'", what);
-		return *err->hint ? -1
-				  : error_hint(err,
-					       "to build the distribution's source instead: quiz kernel build "
-					       "linux-source-%u.%u",
-					       v->part[0], v->part[1]);
+		return error_hint(err, "%sthe distribution's source: quiz kernel build linux-source-%u.%u", first, v->part[0],
+				  v->part[1]);
 	}
 	if (kernel_source_pick(str_cstr(&sums), v, &file, &sha, err) < 0)
 		return error_wrap(err, "cannot find kernel '%s' at %s", what, base);
@@ -242,8 +242,10 @@ static int fetch_commit(const char *git_dir, const char *url, const char *ref, c
 		if (fs_mkdir_parents(git_dir, err) < 0 || proc_run(init, &out, err) < 0)
 			return -1;
 	}
-	if (run_git(git_dir, fetch, &out, err) < 0)
-		return error_wrap(err, "cannot fetch '%s' from '%s'", ref, url);
+	if (run_git(git_dir, fetch, &out, err) < 0) {
+		error_wrap(err, "cannot fetch '%s' from '%s'", ref, url);
+		return *err->hint ? -1 : error_hint(err, "what it has: git ls-remote %s", url);
+	}
 	str_clear(&out);
 	if (run_git(git_dir, parse, &out, err) < 0)
 		return -1;
@@ -466,6 +468,8 @@ int kernel_source_get(const struct paths *p, enum kernel_source_kind kind, const
 		if (kernel_version_parse(what, &v, err) < 0) {
 			if (fs_is_dir(what))
 				return error_hint(err, "a folder: quiz kernel build --tree %s", what);
+			if (isdigit((unsigned char)*what) && strchr(what, '/'))
+				return error_hint(err, "a suite's: quiz kernel build linux-source-%s", what);
 			return error_hint(
 			    err, "a version (6.1, 6.12.7, 6.18-rc3, next-20250721, master) or linux-source-6.1");
 		}

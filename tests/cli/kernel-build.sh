@@ -45,7 +45,7 @@ vmlinux:
 	@echo compiled >>$(OUT)/count
 	@echo "  CC      init/main.o"
 	@echo "$(LLVM) $(CC)" >$(OUT)/compiler
-	@[ ! -e $(OUT)/broken ] || { echo "init/main.c:3:1: error: expected ';'" >&2; exit 1; }
+	@[ ! -e $(OUT)/broken ] || { cat $(OUT)/broken >&2; exit 1; }
 	@[ ! -e $(OUT)/slow ] || sleep $$(cat $(OUT)/slow)
 	@mkdir -p $(O)/include/config $(O)/include/generated $(O)/scripts/mod $(O)/arch/x86/include/generated
 	@gcc -nostdlib -static -o $(O)/vmlinux init/head.S
@@ -127,12 +127,39 @@ status "an unknown flavour" 125 quiz kernel build --tree toy -F kasn
 like "what was meant" "$err_out" "*did you mean 'kasan'?*"
 status "a flavour that is none" 125 quiz kernel build --tree toy -F base
 
-: >made/broken
+echo "init/main.c:3:1: error: expected ';'" >made/broken
 status "a source with a mistake" 125 quiz kernel build --tree toy --name broken
 like "the first error and the log" "$err_out" "*init/main.c:3:1: error: expected ';'*hint: less */build/broken.log*"
 holds "the log is there" grep -q "expected ';'" "$XDG_CACHE_HOME/quiz/build/broken.log"
 holds "nothing in the store" test ! -e "$store/broken"
+echo "cc1: fatal error: init/main.o: No space left on device" >made/broken
+status "a disk that is full for the compiler" 125 quiz kernel build --tree toy --name broken
+like "is the cause, with what makes room" "$err_out" "*No space left on device*hint: quiz kernel rm ID and quiz clean make room*"
 rm made/broken
+if unshare -rm true 2>/dev/null; then
+	mkdir small
+	# shellcheck disable=SC2016 # that shell expands it
+	status "a disk that is full for the store" 125 unshare -rm sh -c \
+		'mount -t tmpfs -o size=20k none "$0" && XDG_DATA_HOME=$0 exec quiz kernel build --tree toy' "$scratch/small"
+	like "says so, too" "$err_out" "*No space left on device*hint: quiz kernel rm ID and quiz clean make room*"
+else
+	skip "a disk that is full for the store" "no user namespaces here"
+	skip "says so, too" "no user namespaces here"
+fi
+
+# make quotes nothing.
+cp -R toy "toy of mine"
+status "a folder with spaces" 125 quiz kernel build --tree "toy of mine"
+like "is told before anything is done" "$err_out" "*with the ' ' in '*/toy of mine'*hint: rename it*--git '*/toy of mine'*"
+status "a cache with a colon" 125 env XDG_CACHE_HOME="$scratch/a:b" quiz kernel build --tree toy
+like "what to do about it" "$err_out" "*with the ':' in '*a:b*hint: *XDG_CACHE_HOME=*"
+status "a store with spaces" 125 env XDG_DATA_HOME="$scratch/a b" quiz kernel build --tree toy
+like "or about that" "$err_out" "*with the ' ' in '*a b*hint: *XDG_DATA_HOME*"
+status "a suite that leads elsewhere" 125 quiz kernel build linux-source-6.1/../../suite
+like "is none" "$err_out" "*'../../suite' is not a suite*"
+holds "and makes no folder" test ! -e "$XDG_CACHE_HOME/suite-amd64"
+status "a version of a suite" 125 quiz kernel build 6.12/trixie
+like "is a package" "$err_out" "*hint: *quiz kernel build linux-source-6.12/trixie*"
 
 git init -q toy && git -C toy add . && git -C toy -c user.name=q -c user.email=q@example.org commit -qm toy || exit 1
 : >toy/.config
@@ -170,9 +197,25 @@ while pgrep -f "sleep 61" >/dev/null && [ $tries -lt 50 ]; do
 	tries=$((tries + 1))
 done
 is "with all that it started" "$(pgrep -f "sleep 61")" ""
+
+# Killed, it leaves what its compiler was doing, and nobody comes in between.
+echo 2.5 >"$XDG_CACHE_HOME/quiz/sources/made/slow"
+count=$(wc -l <"$XDG_CACHE_HOME/quiz/sources/made/count")
+quiz kernel build --git toy -q --name late >late.id 2>late.err &
+late=$!
+tries=0
+until [ "$(wc -l <"$XDG_CACHE_HOME/quiz/sources/made/count")" -gt "$count" ] && pgrep -f "sleep 2\.5" >/dev/null || [ $tries -gt 300 ]; do
+	sleep 0.1
+	tries=$((tries + 1))
+done
+compiler=$(pgrep -fn "^sleep 2\.5")
+kill -KILL $late
+wait $late 2>/dev/null
 rm "$XDG_CACHE_HOME/quiz/sources/made/slow"
 status "and is taken up again" 0 quiz kernel build --git toy --name late
 is "its id" "$out" late
+like "when nothing of the other one runs any more" "$err_out" "*waiting for pid $late: building kernel late*"
+holds "not its compiler, either" sh -c '[ -n "$1" ] && ! kill -0 "$1" 2>/dev/null' sh "$compiler"
 
 objects=$(find "$XDG_CACHE_HOME/quiz/build" -maxdepth 1 -name '6.99.2-toy-*' -type d)
 holds "a folder's objects are kept for its next build" test -n "$objects"
