@@ -66,6 +66,13 @@ is "no option was compressed, signed or given BTF" \
 # The tree for modules works from any place, and from a copy, with source and build folder gone.
 cp -R "$XDG_DATA_HOME/quiz/kernels/$check/build" moved
 is "nothing in it leads out" "$(find moved -lname '/*' | head -1)" ""
+# Build programs name their sources in what they tell debuggers, and so does the one assembly file of modpost's.
+is "no text in it names where it was made" \
+	"$(grep -rIlE '/quiz/(sources|build)/' --exclude=devicetable-offsets.s moved | head -3)" ""
+for kernel in "$own" "$tiny" "$check"; do
+	folder=$(realpath "$XDG_DATA_HOME/quiz/kernels/$kernel")
+	is "no link leads out of $kernel's folder" "$(find "$folder" -type l -exec realpath -m {} + | grep -v "^$folder/")" ""
+done
 cp -R "$QUIZ_SOURCE/tests/data/crashme" crashme
 quiz init crashme >/dev/null
 without_sources() { # COMMAND...: where quiz's sources and build folders of kernels are empty
