@@ -29,6 +29,8 @@
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define WORDS_MAX (WIRE_PAYLOAD_MAX / 5 + 16) /* a string on the wire has at least 5 bytes */
 
+#define ERRNO_SAYS_IT "%s", "" /* the host knows the program's name */
+
 static int report_fd;
 
 static _Noreturn void fail(enum wire_start_stage stage, int errnum, const char *fmt, ...) _printf_(3, 4);
@@ -185,12 +187,12 @@ static _Noreturn void exec_failed(const char *file, int e)
 	struct stat st;
 
 	if (e == ENOENT && stat(file, &st) == 0)
-		fail(WIRE_STAGE_EXEC, e, "%s: its interpreter or loader does not exist in the machine", file);
+		fail(WIRE_STAGE_EXEC, e, "its interpreter or loader does not exist in the machine");
 	if (e == EACCES && stat(file, &st) == 0 && S_ISDIR(st.st_mode))
-		fail(WIRE_STAGE_EXEC, e, "%s is a folder", file);
+		fail(WIRE_STAGE_EXEC, e, "it is a folder");
 	if (e == ENOEXEC)
-		fail(WIRE_STAGE_EXEC, e, "%s: no program for this machine, and no script with '#!'", file);
-	fail(WIRE_STAGE_EXEC, e, "%s", file);
+		fail(WIRE_STAGE_EXEC, e, "it is no program for this machine, and no script with '#!'");
+	fail(WIRE_STAGE_EXEC, e, ERRNO_SAYS_IT);
 }
 
 /* As execvp(3), but in the environment's own PATH, and never falling back to a shell. */
@@ -219,7 +221,7 @@ static _Noreturn void exec_program(const char *name, char *const *argv, char *co
 		}
 		p = p[n] ? p + n + 1 : NULL;
 	}
-	fail(WIRE_STAGE_EXEC, denied ? EACCES : ENOENT, "%s", name);
+	fail(WIRE_STAGE_EXEC, denied ? EACCES : ENOENT, ERRNO_SAYS_IT);
 }
 
 static _Noreturn void run_program(const struct wire_start *m, const struct account *a)

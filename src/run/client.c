@@ -15,6 +15,7 @@
 
 #include "run/channel.h"
 #include "run/local.h"
+#include "run/session.h"
 #include "sys/fs.h"
 #include "sys/lock.h"
 #include "sys/term.h"
@@ -141,6 +142,8 @@ static void make_local(struct client *c, bool tty)
 
 static void on_started(struct client *c, const struct wire_started *m)
 {
+	_cleanup_str_ struct str why = STR_INIT;
+
 	if (!m->errnum) {
 		c->has_started = true;
 		if (c->local && local_begin(c->local, c->tty, &c->err) < 0)
@@ -149,8 +152,9 @@ static void on_started(struct client *c, const struct wire_started *m)
 		return;
 	}
 	c->program_status = m->stage == WIRE_STAGE_EXEC ? (m->errnum == ENOENT ? 127 : 126) : 125;
+	session_start_failure(m, &why);
 	error_set(&c->err, ERROR_GUEST, "cannot run '%s' in machine %s: %s", c->program ? c->program : "a shell", c->id,
-		  m->stage == WIRE_STAGE_EXEC || !*m->text ? strerror((int)m->errnum) : m->text);
+		  str_cstr(&why));
 	stop(c, CLIENT_NOT_STARTED);
 }
 

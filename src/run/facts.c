@@ -357,13 +357,6 @@ static int make_own_disks(struct run_facts *f, struct error *err)
 	return 0;
 }
 
-static bool lies_in(const char *path, const char *dir)
-{
-	size_t n = strlen(dir);
-
-	return !strncmp(path, dir, n) && (path[n] == '/' || path[n] == '\0');
-}
-
 static void look_at_workspace(struct run_facts *f)
 {
 	char cwd[4096];
@@ -373,9 +366,9 @@ static void look_at_workspace(struct run_facts *f)
 	f->stdout_is_tty = isatty(STDOUT_FILENO);
 	if (!f->workspace->root || !f->spec->workspace_mount)
 		return;
-	f->wants_workspace = lies_in(f->cwd, f->workspace->root);
+	f->wants_workspace = fs_lies_in(f->cwd, f->workspace->root);
 	for (size_t i = 0; i < f->spec->argv.n; i++)
-		if (*f->spec->argv.v[i] == '/' && lies_in(f->spec->argv.v[i], f->workspace->root))
+		if (*f->spec->argv.v[i] == '/' && fs_lies_in(f->spec->argv.v[i], f->workspace->root))
 			f->wants_workspace = true;
 }
 

@@ -105,7 +105,7 @@ static const char *program_name(const struct supervisor *s)
 
 void program_note_started(struct supervisor *s, const struct wire_started *m)
 {
-	_cleanup_str_ struct str what = STR_INIT;
+	_cleanup_str_ struct str why = STR_INIT;
 	struct error *err = &s->out->error;
 
 	if (!m->errnum) {
@@ -113,15 +113,14 @@ void program_note_started(struct supervisor *s, const struct wire_started *m)
 		s->out->facts.program = PROGRAM_RUNNING;
 		return;
 	}
-	str_add_safe(&what, m->text, strlen(m->text), false);
+	session_start_failure(m, &why);
 	if (m->stage == WIRE_STAGE_EXEC) {
 		s->out->facts.program = m->errnum == ENOENT ? PROGRAM_NOT_FOUND : PROGRAM_NOT_EXECUTABLE;
-		error_set(err, ERROR_GUEST, "cannot run '%s' in the guest: %s", program_name(s),
-			  strerror((int)m->errnum));
+		s->out->is_absent = m->errnum == ENOENT && !*m->text;
+		error_set(err, ERROR_GUEST, "cannot run '%s' in the guest: %s", program_name(s), str_cstr(&why));
 	} else {
 		s->out->facts.setup_failed = true;
-		error_set(err, ERROR_GUEST, "cannot start '%s' in the guest: %s", program_name(s),
-			  what.len ? what.p : strerror((int)m->errnum));
+		error_set(err, ERROR_GUEST, "cannot start '%s' in the guest: %s", program_name(s), str_cstr(&why));
 	}
 }
 

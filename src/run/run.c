@@ -23,6 +23,7 @@
 #include "run/record.h"
 #include "run/supervisor.h"
 #include "run/template.h"
+#include "run/unseen.h"
 #include "spec/arch.h"
 #include "sys/fs.h"
 #include "sys/lock.h"
@@ -372,6 +373,8 @@ static void on_decided(void *ctx, struct outcome *o)
 	if (kvm_has_failed(o))
 		return;
 	note_programs(end->facts, o);
+	if (o->is_absent)
+		unseen_hint(end->facts, end->plan, &o->error);
 	annotate_findings(end->facts->paths, end->plan->kernel_id, &end->plan->debug_modules, o->analyser, &o->verdict, &notes);
 	host_hooks_collect(end->facts, &notes);
 	result = result_json(end->facts, end->plan, end->record, o, &o->verdict, end->started_ms);

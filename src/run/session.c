@@ -97,6 +97,14 @@ struct session *session_start(struct sessions *t, const struct wire_start *m, co
 	return s;
 }
 
+void session_start_failure(const struct wire_started *m, struct str *out)
+{
+	if (*m->text)
+		str_add_safe(out, m->text, strlen(m->text), false);
+	else
+		str_add(out, strerror((int)m->errnum));
+}
+
 static void on_started(struct session *s, const struct wire_started *m)
 {
 	s->is_running = m->errnum == 0;

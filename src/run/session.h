@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/str.h"
 #include "run/channel.h"
 
 struct session;
@@ -59,6 +60,9 @@ void session_winsize(struct session *s, uint16_t rows, uint16_t cols);
 void session_abandon(struct session *s);
 /* Further readers get a copy of the output (quiz attach, logs); NULL removes. */
 void session_tee(struct session *s, void (*tee)(void *ctx, unsigned stream, const void *mem, size_t n), void *ctx);
+
+/* Why a program did not start, safe to print: the guest's own words where it has any, else what the errno means. */
+void session_start_failure(const struct wire_started *m, struct str *out);
 
 bool session_is_running(const struct session *s);
 uint32_t session_pid(const struct session *s); /* in the guest */

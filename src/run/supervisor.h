@@ -63,6 +63,7 @@ struct outcome {
 	char *lost_why;		       /* owned */
 	char *template_why;	       /* owned; why a template could not be used, if so */
 	bool was_clone, was_prepared, made_template;
+	bool is_absent;		       /* the guest has no file of the program's name, where the program was not found */
 	bool kvm_was_silent;	       /* KVM guest without a byte: run again under emulation */
 	char *kvm_refusal;	       /* owned; why KVM would not even make the machine: run again, too; NULL: it did */
 	uint64_t started_ns, running_ns, ended_ns; /* monotonic: start, program's execve, end */

@@ -459,6 +459,13 @@ int fs_list(const char *path, struct strv *ret, struct error *err)
 	return 0;
 }
 
+bool fs_lies_in(const char *path, const char *dir)
+{
+	size_t n = strlen(dir);
+
+	return !strncmp(path, dir, n) && (path[n] == '/' || path[n] == '\0' || (n && dir[n - 1] == '/'));
+}
+
 char *fs_real_path(const char *path, struct error *err)
 {
 	char *p = realpath(path, NULL);

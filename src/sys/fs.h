@@ -71,6 +71,9 @@ char *fs_temp_dir(const char *dir, const char *tag, struct error *err);
 /* Names in a folder, sorted, without "." and "..". A missing folder is empty. */
 int fs_list(const char *path, struct strv *ret, struct error *err);
 
+/* Is path dir itself, or below it? By the letter: both absolute and without "..". */
+bool fs_lies_in(const char *path, const char *dir);
+
 /* Absolute path without symlinks of an existing file. Caller frees; NULL on error. */
 char *fs_real_path(const char *path, struct error *err);
 

@@ -25,6 +25,38 @@ is "stderr is stderr" "$err_out" err
 script 'on dies signal 15'
 status "a signal" 143 quiz --cold dies
 status "no such program" 127 quiz --cold no-such-program
+hint() { printf '%s\n' "$err_out" | sed -n 's/^hint: //p'; }
+is "there is nothing to add" "$(hint)" ""
+
+# ---- a path of the host that the machine does not see: the command that mends it ----
+work="$scratch/my work"
+mkdir -p "$work/sub"
+: >"$work/prog"
+cd "$work" || exit 1
+share="quiz --share '$work' '$work/prog'"
+status "our own program, no workspace" 127 quiz --cold ./prog
+is "is told how to be seen" "$(hint)" "quiz init   (machines then see what is in '$work'), or: $share"
+status "by its full path, from elsewhere" 127 sh -c 'cd / && quiz --cold "$1"' sh "$work/prog"
+is "a share it must be" "$(hint)" "$share"
+status "shared, but the folder is not the machine's" 127 quiz --cold --share "$work" ./prog
+like "the full path" "$(hint)" "*, or: $share"
+status "shared, and yet not there" 127 quiz --cold --share "$work" "$work/prog"
+is "nothing of that kind mends it" "$(hint)" ""
+status "the system's" 127 quiz --cold /usr/bin/env
+like "the host's root has it" "$(hint)" "quiz --root host *"
+status "a path that the host has not either" 127 quiz --cold ./nothing
+is "no hint" "$(hint)" ""
+script 'at START refuse 4 2 its interpreter is missing'
+status "a program that has its own reason" 127 quiz --cold ./prog
+like "is told in the guest's words" "$err_out" "quiz: cannot run './prog' in the guest: its interpreter is missing*"
+is "and no other" "$(hint)" ""
+well_behaved
+quiz init >/dev/null 2>&1
+status "in a workspace" 127 quiz --cold ./prog
+is "it was to be seen" "$(hint)" ""
+status "unless that is turned off" 127 quiz --cold --no-workspace ./prog
+is "which is said" "$(hint)" "leave out --no-workspace, or: $share"
+cd / || exit 1
 script 'at START refuse 4 13 Permission denied'
 status "not executable" 126 quiz --cold true
 well_behaved

@@ -71,6 +71,15 @@ static void descriptors_can_be_swapped(void **state)
 	close(p[0]), close(p[1]), close(q[0]), close(q[1]);
 }
 
+static void a_path_lies_in_a_folder(void **state)
+{
+	assert_true(fs_lies_in("/a/b", "/a/b"));
+	assert_true(fs_lies_in("/a/b/c", "/a/b"));
+	assert_true(fs_lies_in("/a", "/"));
+	assert_false(fs_lies_in("/a/bc", "/a/b"));
+	assert_false(fs_lies_in("/a", "/a/b"));
+}
+
 static void locks_exclude(void **state)
 {
 	_cleanup_free_ char *path = mem_printf("%s/sub/lock", dir);
@@ -369,6 +378,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(child_output_and_status),
 		cmocka_unit_test(descriptors_can_be_swapped),
+		cmocka_unit_test(a_path_lies_in_a_folder),
 		cmocka_unit_test(locks_exclude),
 		cmocka_unit_test(trees_are_removed_without_following_links),
 		cmocka_unit_test(copies_keep_holes),

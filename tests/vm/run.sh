@@ -75,6 +75,27 @@ is "devices, links, fifos and set-id files" "$(find share -newer secret \( -type
 is "links are words" "$(find share -type l)" "share/outside"
 is "nothing of the host's file" "$out" ""
 
+# One's own program: seen in a workspace, else what makes it so is said, and works as it is said.
+mkdir own
+printf '#!/bin/sh\necho "mine, in $PWD"\n' >own/prog
+printf '#!/no/such/interpreter\n' >own/strange
+chmod +x own/prog own/strange
+cd own || exit 1
+status "outside of a workspace" 127 quiz ./prog
+hint=$(printf '%s\n' "$err_out" | sed -n 's/^hint: //p')
+is "the hint" "$hint" "quiz init   (machines then see what is in '$PWD'), or: quiz --share $PWD $PWD/prog"
+status "what it says" 0 sh -c "${hint#* or: }"
+like "runs it" "$out" "mine, in *"
+status "the first of it" 0 sh -c "${hint%%   (*}"
+status "runs it, too" 0 quiz ./prog
+is "where it is" "$out" "mine, in $PWD"
+status "a script without its interpreter" 127 quiz ./strange
+like "is told apart from one that is not there" "$err_out" "quiz: cannot run './strange' in the guest: its interpreter *"
+status "a folder" 126 quiz ./
+like "is called one" "$err_out" "quiz: cannot run './' in the guest: it is a folder*"
+cd "$scratch" || exit 1
+rm -rf own
+
 status "/shared comes back" 0 quiz sh -c 'mkdir /shared/d; echo kept >/shared/d/file'
 id=$(quiz runs list | awk 'NR == 1 { print $1 }')
 is "in the record" "$(cat "$XDG_STATE_HOME/quiz/runs/$id/artifacts/d/file")" "kept"
