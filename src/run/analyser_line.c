@@ -339,6 +339,69 @@ bool log_line_is_program_counter(const char *text, size_t n)
 	return false;
 }
 
+bool log_line_address(const char *text, size_t n, uint64_t *ret)
+{
+	const char *end = text + n, *p = NULL;
+
+	for (const char *at = text; (at = memmem(at, (size_t)(end - at), "0x", 2)); at += 2)
+		p = at;
+	if (!p || p + 2 == end || !isxdigit((unsigned char)p[2]))
+		return false;
+	*ret = parse_hex(p + 2, end);
+	return true;
+}
+
+static inline bool begins(const char *text, size_t n, const char *word)
+{
+	size_t len = strlen(word);
+
+	return n >= len && memcmp(text, word, len) == 0;
+}
+
+/* A stack is announced ("Sending NMI from CPU 0 to CPUs 1:", "rcu: ..."), has a header ("CPU: 1 PID: ...") and an end. */
+static bool ends_aside(struct log_aside_state *s, const char *text, size_t n)
+{
+	bool is_cpu = begins(text, n, "CPU: ");
+
+	if (is_cpu || begins(text, n, "task:")) {
+		if (s->has_begun || (is_cpu && s->now == LOG_ASIDE_THREAD))
+			return true;
+		s->has_begun = true;
+		return false;
+	}
+	if (begins(text, n, "NMI backtrace for cpu") && memmem(text, n, " skipped", 8))
+		return true;
+	return s->has_begun && (begins(text, n, "NMI backtrace for cpu") || begins(text, n, "Sending NMI") ||
+				begins(text, n, "Task dump for CPU") || begins(text, n, "rcu: "));
+}
+
+enum log_aside log_aside_step(struct log_aside_state *s, const char *text, size_t n)
+{
+	enum log_aside was;
+
+	if (n > 30 && (text[0] == 'r' || text[0] == 'R' || text[0] == 'S')) {
+		const char *at = begins(text, n, "rcu: ") ? text + 5 : text;
+		size_t rest = n - (size_t)(at - text);
+
+		if (begins(at, rest, "RCU grace-period kthread stack dump:")) {
+			*s = (struct log_aside_state){ .now = LOG_ASIDE_THREAD };
+			return s->now;
+		}
+		if (begins(at, rest, "Stack dump where RCU GP kthread last ran:")) {
+			*s = (struct log_aside_state){ .now = LOG_ASIDE_LAST_RAN };
+			return s->now;
+		}
+	}
+	if (s->now == LOG_ASIDE_NONE)
+		return LOG_ASIDE_NONE;
+	if (ends_aside(s, text, n))
+		s->now = LOG_ASIDE_NONE;
+	was = s->now;
+	if (begins(text, n, " </TASK>"))
+		s->now = LOG_ASIDE_NONE;
+	return was;
+}
+
 bool log_line_is_body(const char *text, size_t n)
 {
 	struct log_symbol sym;

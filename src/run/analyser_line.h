@@ -49,6 +49,28 @@ bool log_source_find(const char *text, size_t n, char *file, size_t file_size, u
  * to. */
 bool log_line_is_program_counter(const char *text, size_t n);
 
+/* Where a program counter line without a symbol says that it is: "RIP: 0010:0x0". False: it has no address. */
+bool log_line_address(const char *text, size_t n, uint64_t *ret);
+
+/*
+ * Stacks of an RCU stall's report that are not where it happened. When RCU's own thread was not let run, the kernel
+ * prints its stack and that of whatever has the CPU on which it waits (kernel/rcu/tree_stall.h,
+ * rcu_check_gp_kthread_starvation()), before those of the CPUs that stall.
+ */
+enum log_aside {
+	LOG_ASIDE_NONE,	    /* the line is the report's own */
+	LOG_ASIDE_THREAD,   /* the stack of RCU's thread: says nothing */
+	LOG_ASIDE_LAST_RAN, /* who has that thread's CPU: better than nothing */
+};
+
+struct log_aside_state {
+	enum log_aside now;
+	bool has_begun; /* the first line of that stack's header was seen */
+};
+
+/* To be shown each line of a report; says what it belongs to. */
+enum log_aside log_aside_step(struct log_aside_state *s, const char *text, size_t n);
+
 /* Is this function a part of the machinery of reporting, trapping or sleeping, so that the culprit is its caller? */
 bool log_symbol_is_boilerplate(const char *name);
 

@@ -23,6 +23,7 @@
 #define REPORT_LINES_MAX 600
 #define FOREIGN_MAX	 6	 /* strange lines in a row that end a report with a stack */
 #define FOREIGN_HEAD_MAX 12	 /* the same before the stack: prose, as lockdep's */
+#define NULL_PAGE	 4096	 /* a jump to NULL may have gone on for a few instructions (s390: there is memory there) */
 #define GAP_US		 3000000 /* a report is printed in one go; slow consoles need some time for it */
 
 static inline bool starts(const char *text, size_t n, const char *prefix)
@@ -301,10 +302,47 @@ static void parse_leak(struct finding *f, const char *text, size_t n)
 	snprintf(f->comm, sizeof(f->comm), "%.*s", (int)(p - buf) - 8, buf + 8);
 }
 
-static void collect(struct report *r, const char *text, size_t n)
+/* The stack of RCU's own thread, or of who has its CPU: the latter is named if nobody else is. */
+static void collect_aside(struct report *r, enum log_aside aside, const char *text, size_t n)
 {
 	struct log_symbol sym;
 
+	if (aside != LOG_ASIDE_LAST_RAN || !log_symbol_find(text, n, &sym) || log_symbol_is_boilerplate(sym.name))
+		return;
+	if (sym.is_unreliable)
+		return;
+	sym.is_unreliable = true;
+	add_function(r, &sym);
+}
+
+/* Where the link register is told. */
+static bool is_link(const char *text, size_t n)
+{
+	return starts(text, n, "lr : ") || starts(text, n, "LR [") || starts(text, n, "LR is at") || starts(text, n, " ra : ");
+}
+
+/* The first program counter of a report: does it point into a function? sym: of the line, or NULL. */
+static void collect_counter(struct report *r, const char *text, size_t n, const struct log_symbol *sym)
+{
+	uint64_t address;
+
+	if (r->has_counter || r->phase != REPORT_HEAD || !log_line_is_program_counter(text, n))
+		return;
+	r->has_counter = true;
+	r->is_jump = !sym && log_line_address(text, n, &address);
+	r->is_jump_to_null = r->is_jump && address < NULL_PAGE && r->finding->class == FINDING_CLASS_OOPS;
+	r->is_stale |= r->is_jump_to_null;
+}
+
+static void collect(struct report *r, const char *text, size_t n)
+{
+	enum log_aside aside = log_aside_step(&r->aside, text, n);
+	struct log_symbol sym;
+
+	if (aside != LOG_ASIDE_NONE) {
+		collect_aside(r, aside, text, n);
+		return;
+	}
 	if (starts(text, n, "kmemleak: ")) { /* in front of each line of a report */
 		text += 10;
 		n -= 10;
@@ -328,17 +366,22 @@ static void collect(struct report *r, const char *text, size_t n)
 			r->phase = REPORT_TAIL;
 		return;
 	}
-	if (!log_symbol_find(text, n, &sym))
+	if (!log_symbol_find(text, n, &sym)) {
+		collect_counter(r, text, n, NULL);
 		return;
+	}
+	collect_counter(r, text, n, &sym);
 	/* " #0: ffff... (lock){+.+.}, at: func+0x1/0x2": who took a lock that is held is rarely who broke the rule. */
 	if (n > 3 && text[0] == ' ' && text[1] == '#' && isdigit((unsigned char)text[2])) {
 		sym.is_unreliable = true;
 		add_function(r, &sym);
 		return;
 	}
-	if (starts(text, n, "lr : ") || starts(text, n, "LR [") || starts(text, n, "LR is at") ||
-	    starts(text, n, " ra : "))
-		return; /* where it would have returned to: often a leftover */
+	if (is_link(text, n)) { /* where it would have returned to: often a leftover, but not of a jump to nowhere */
+		if (r->is_jump)
+			add_function(r, &sym);
+		return;
+	}
 	if (!log_line_is_program_counter(text, n) && r->phase != REPORT_HEAD)
 		r->finding->n_stack_lines++;
 	/* Where a call that never returns would return to is the next function's first byte; so is the PSW after BUG().
@@ -490,7 +533,9 @@ void report_update(struct report *r)
 	struct finding *f = r->finding;
 	char base[FINDING_TITLE_MAX] = "";
 
-	if (r->row->title)
+	if (r->is_jump_to_null)
+		put_text(base, sizeof(base), "jump to NULL");
+	else if (r->row->title)
 		put_text(base, sizeof(base), r->row->title);
 	else if (f->class == FINDING_CLASS_WARN && f->file[0])
 		put(base, sizeof(base), "WARNING at %s:%u", f->file, f->line);

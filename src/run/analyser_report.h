@@ -32,6 +32,10 @@ struct report {
 	uint64_t first_ms;
 	struct log_symbol guesses[FINDING_FRAMES_MAX]; /* "? func": what a stack without sure callers is named by */
 	uint32_t n_guesses;
+	struct log_aside_state aside;
+	bool has_counter;	 /* a line with the program counter was seen */
+	bool is_jump;		 /* and it pointed to no function: who called is in the link register */
+	bool is_jump_to_null;
 	bool is_stale;		 /* title and fingerprint do not say all that is known */
 	bool has_message; /* message[] says more: the text of a WARN() */
 	char message[FINDING_TITLE_MAX];

@@ -93,13 +93,15 @@ json_t *finding_json(const struct finding *f)
 	return o;
 }
 
-/* A line of the excerpt that shows a caller: symbol+offset/size, and not a leftover on the stack if there are better
- * ones. */
-static bool is_stack_line(const struct finding *f, const char *p, size_t n, struct log_symbol *ret)
+/*
+ * A line of the excerpt that shows a caller: symbol+offset/size, and not a leftover on the stack, nor somebody else's
+ * stack, if there are better ones.
+ */
+static bool is_stack_line(const struct finding *f, enum log_aside aside, const char *p, size_t n, struct log_symbol *ret)
 {
-	if (!log_symbol_find(p, n, ret))
+	if (aside == LOG_ASIDE_THREAD || !log_symbol_find(p, n, ret))
 		return false;
-	return !ret->is_unreliable || strcmp(ret->name, f->function) == 0;
+	return (!ret->is_unreliable && aside == LOG_ASIDE_NONE) || strcmp(ret->name, f->function) == 0;
 }
 
 /* Who only does what it is told: nobody asks for these at the top of a stack. */
@@ -131,16 +133,19 @@ static void add_stack_line(struct str *out, const char *p, size_t n)
 void finding_stack_text(const struct finding *f, size_t max_stack, struct str *out)
 {
 	const char *p = str_cstr(&f->excerpt) + f->context_bytes, *end = str_cstr(&f->excerpt) + f->excerpt.len;
+	struct log_aside_state aside = { .now = LOG_ASIDE_NONE };
 	struct log_symbol sym, last = { "" };
 	size_t n_stack = 0, n_more = 0;
 
 	while (p < end) {
 		const char *nl = memchr(p, '\n', (size_t)(end - p));
 		size_t n = (size_t)((nl ? nl : end) - p);
+		struct log_line l;
 
+		log_line_parse(p, n, false, &l);
 		/* dump_stack() is not where it happened. A place that several lines name in a row (WARNING:, RIP:, the
 		 * stack's top) is shown once. */
-		if (is_stack_line(f, p, n, &sym) && (n_stack || !is_innocent(f, sym.name)) &&
+		if (is_stack_line(f, log_aside_step(&aside, l.text, l.len), p, n, &sym) && (n_stack || !is_innocent(f, sym.name)) &&
 		    (strcmp(sym.name, last.name) != 0 || sym.offset != last.offset)) {
 			last = sym;
 			if (n_stack++ < max_stack)
