@@ -113,6 +113,16 @@ void str_add(struct str *s, const char *text)
 	str_add_mem(s, text, strlen(text));
 }
 
+void str_add_line(struct str *s, const void *mem, size_t n)
+{
+	str_reserve(s, n + 1);
+	if (n)
+		memcpy(s->p + s->len, mem, n);
+	s->len += n;
+	s->p[s->len++] = '\n';
+	s->p[s->len] = '\0';
+}
+
 void str_add_char(struct str *s, char c)
 {
 	str_add_mem(s, &c, 1);

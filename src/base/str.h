@@ -30,6 +30,7 @@ void str_truncate(struct str *s, size_t len);	  /* shortens; keeps the storage *
 void str_add(struct str *s, const char *text);
 void str_add_mem(struct str *s, const void *mem, size_t n);
 void str_add_char(struct str *s, char c);
+void str_add_line(struct str *s, const void *mem, size_t n); /* and a newline */
 void str_addf(struct str *s, const char *fmt, ...) _printf_(2, 3);
 void str_vaddf(struct str *s, const char *fmt, va_list ap);
 const char *str_cstr(const struct str *s);	  /* borrowed; "" when empty */

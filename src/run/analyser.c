@@ -92,21 +92,44 @@ static void note_severity(struct analyser *a, const struct finding *f)
 
 /* --- reports of a lane */
 
+/* The other lane has this report already: the fuller copy stays, and the worse word counts. */
+static void join_twin(struct analyser *a, struct report *r)
+{
+	struct finding *f = r->finding, *twin = finding_set_by_id(&a->set, r->twin_id);
+
+	if (twin && (f->n_stack_lines > twin->n_stack_lines || f->severity > twin->severity)) {
+		report_finish(r);
+		finding_set_take(&a->set, twin, f);
+		note_severity(a, twin);
+	}
+	finding_drop(f);
+}
+
+/* There was no room for what its first line said. The whole may say worse: "Internal error: Oops". */
+static bool finds_room(struct analyser *a, const struct report *r)
+{
+	bool is_added = finding_set_add(&a->set, r->finding, r->row, a->is_suspended);
+
+	a->set.n_dropped--; /* counted before */
+	return is_added;
+}
+
 static void report_close(struct analyser *a, struct lane *lane, unsigned slot)
 {
 	struct report r = lane->open[slot];
-	struct finding *f = r.finding, *twin;
+	struct finding *f = r.finding;
 	bool is_panic = f->class == FINDING_CLASS_PANIC || f->class == FINDING_CLASS_BOOT_FAILURE;
 
-	report_finish(&r);
 	lane->n_open--;
 	memmove(&lane->open[slot], &lane->open[slot + 1], (lane->n_open - slot) * sizeof(lane->open[0]));
 	if (is_panic && a->has_panic)
 		a->panic_is_over = true;
-	if (!f->id) { /* a twin's copy, or one without room */
-		twin = r.twin_id ? finding_set_by_id(&a->set, r.twin_id) : NULL;
-		if (twin && f->n_stack_lines > twin->n_stack_lines)
-			finding_set_take(&a->set, twin, f);
+	if (r.twin_id) {
+		join_twin(a, &r);
+		return;
+	}
+	report_finish(&r);
+	if (!f->id && !finds_room(a, &r)) {
 		finding_drop(f);
 		return;
 	}
@@ -157,6 +180,7 @@ static void report_begin(struct analyser *a, struct lane *lane, const struct cra
 		r->twin_id = twin->id;
 		return;
 	}
+	report_update(r); /* what it is called decides whether it is tolerated */
 	if (finding_set_add(&a->set, f, row, a->is_suspended))
 		note_severity(a, f);
 }
@@ -165,16 +189,12 @@ static void report_begin(struct analyser *a, struct lane *lane, const struct cra
 static void single_line(struct analyser *a, struct lane *lane, const struct crash_pattern *row,
 			const struct log_line *l, const char *raw, size_t raw_len)
 {
-	unsigned n = lane->n_open;
-
-	if (n == OPEN_MAX)
-		return;
 	report_begin(a, lane, row, l, raw, raw_len);
 	if (row->class == FINDING_CLASS_ZFS_SUSPEND)
 		a->is_suspended = true;
 	if (row->flags & CRASH_RESUMED)
 		a->is_suspended = a->has_hang = false;
-	report_close(a, lane, n);
+	report_close(a, lane, lane->n_open - 1);
 }
 
 static void banner(struct analyser *a, struct lane *lane, const char *raw, size_t raw_len)
@@ -242,10 +262,7 @@ static void line_in_report(struct analyser *a, struct lane *lane, int slot, cons
 	r->last_ms = a->now_ms;
 	step = report_body(r, l, raw, raw_len, lane->n_lines);
 	if (step == REPORT_GOES_ON) {
-		if (r->is_stale && r->finding->id) { /* else nobody sees it before its end */
-			report_update(r);
-			a->set.generation++;
-		}
+		a->has_stale |= r->is_stale && r->finding->id; /* else nobody sees it before its end */
 		return;
 	}
 	report_close(a, lane, (unsigned)slot);
@@ -337,6 +354,19 @@ static void console_line(struct analyser *a, const char *line, size_t n)
 	lane_line(a, lane, &l, line, n);
 }
 
+/* Titles say all that is known: once after each piece of input rather than with each function of a stack. */
+static void refresh_titles(struct analyser *a)
+{
+	if (!a->has_stale)
+		return;
+	a->has_stale = false;
+	a->set.generation++;
+	for (unsigned i = 0; i < N_LANES; i++)
+		for (unsigned j = 0; j < a->lanes[i].n_open; j++)
+			if (a->lanes[i].open[j].is_stale)
+				report_update(&a->lanes[i].open[j]);
+}
+
 void analyser_console(struct analyser *a, const void *mem, size_t n, uint64_t now_ms)
 {
 	struct lane *lane = &a->lanes[LANE_CONSOLE];
@@ -364,6 +394,7 @@ void analyser_console(struct analyser *a, const void *mem, size_t n, uint64_t no
 		}
 		p = nl ? nl + 1 : end;
 	}
+	refresh_titles(a);
 }
 
 /* /dev/kmsg writes control bytes as \xNN: turns them back. In place; returns the length. */
@@ -411,6 +442,7 @@ void analyser_kmsg(struct analyser *a, uint64_t seq, unsigned level, uint64_t ti
 		lane_line(a, lane, &l, p, len);
 		p += len + 1;
 	}
+	refresh_titles(a);
 }
 
 /* --- events */

@@ -17,33 +17,79 @@
 
 #define PREFIX_SCAN 160 /* bytes in which a stamp is looked for */
 
-static bool is_digit(char c)
+/* What a byte may be. Each byte of a report is asked for: a table is several times as fast as isalnum() and friends. */
+enum { SYMBOL = 1, HEX = 2 };
+static const uint8_t char_class[256] = {
+	['0' ... '9'] = SYMBOL | HEX, ['a' ... 'f'] = SYMBOL | HEX, ['A' ... 'F'] = SYMBOL | HEX,
+	['g' ... 'z'] = SYMBOL,	      ['G' ... 'Z'] = SYMBOL,	    ['_'] = SYMBOL,
+	['.'] = SYMBOL,		      ['$'] = SYMBOL,
+};
+
+static inline bool is_digit(char c)
 {
 	return c >= '0' && c <= '9';
+}
+
+static inline bool is_symbol_char(char c)
+{
+	return char_class[(unsigned char)c] & SYMBOL;
+}
+
+static inline bool is_hex(char c)
+{
+	return char_class[(unsigned char)c] & HEX;
+}
+
+/* The microseconds of nearly every stamp. */
+static inline bool six_digits(const char *p, uint64_t *ret)
+{
+	unsigned v = 0, worst = 0;
+
+#pragma GCC unroll 6
+	for (int i = 0; i < 6; i++) {
+		unsigned digit = (unsigned)(unsigned char)p[i] - '0';
+
+		worst |= digit > 9;
+		v = v * 10 + digit;
+	}
+	*ret = v;
+	return !worst;
+}
+
+/* A fraction of three to nine digits at p, up to its bracket: as microseconds. */
+static const char *parse_fraction(const char *p, const char *end, uint64_t *ret_us)
+{
+	const char *begin = p;
+
+	if (end - p > 6 && p[6] == ']' && six_digits(p, ret_us))
+		return p + 6;
+	*ret_us = 0;
+	for (; p < end && is_digit(*p) && p - begin < 9; p++)
+		if (p - begin < 6)
+			*ret_us = *ret_us * 10 + (uint64_t)(*p - '0');
+	for (ptrdiff_t n = p - begin; n < 6; n++)
+		*ret_us *= 10;
+	return p - begin >= 3 && p < end && *p == ']' ? p : NULL;
 }
 
 /* "[   12.345678]" at p: the end of it, or NULL. */
 static const char *parse_stamp(const char *p, const char *end, uint64_t *ret_us)
 {
-	uint64_t sec = 0, frac = 0;
-	unsigned n_sec = 0, n_frac = 0;
+	uint64_t sec = 0, us;
+	const char *begin;
 
 	if (p == end || *p != '[')
 		return NULL;
 	for (p++; p < end && *p == ' '; p++)
 		;
-	for (; p < end && is_digit(*p) && n_sec < 12; p++, n_sec++)
+	for (begin = p; p < end && is_digit(*p) && p - begin < 12; p++)
 		sec = sec * 10 + (uint64_t)(*p - '0');
-	if (!n_sec || p == end || *p != '.')
+	if (p == begin || p == end || *p != '.')
 		return NULL;
-	for (p++; p < end && is_digit(*p) && n_frac < 9; p++, n_frac++)
-		if (n_frac < 6)
-			frac = frac * 10 + (uint64_t)(*p - '0');
-	if (n_frac < 3 || p == end || *p != ']')
+	p = parse_fraction(p + 1, end, &us);
+	if (!p)
 		return NULL;
-	for (; n_frac < 6; n_frac++)
-		frac *= 10;
-	*ret_us = sec * 1000000 + frac;
+	*ret_us = sec * 1000000 + us;
 	return p + 1;
 }
 
@@ -157,7 +203,8 @@ void log_line_parse(const char *line, size_t n, bool is_first, struct log_line *
 	ret->caller[0] = '\0';
 	while (end > p && (end[-1] == '\r' || end[-1] == '\0'))
 		end--;
-	p = skip_junk(p, end);
+	if (p < end && *p != '[')
+		p = skip_junk(p, end);
 
 	/* The usual case first, then a stamp behind some prefix. */
 	for (q = p; q < end && q - p < PREFIX_SCAN;) {
@@ -195,11 +242,6 @@ out:
 	ret->len = (size_t)(end - p);
 }
 
-static bool is_symbol_char(char c)
-{
-	return isalnum((unsigned char)c) || c == '_' || c == '.' || c == '$';
-}
-
 /* Compiler clones are the same function to a person: "foo.isra.0", "foo.constprop.0", "foo.part.0", "foo.cold",
  * "foo.llvm.123". */
 static void strip_suffixes(char *name)
@@ -210,13 +252,15 @@ static void strip_suffixes(char *name)
 		*dot = '\0';
 }
 
-/* Hexadecimal digits from p, as far as they go. Does not care about overflow: nonsense stays nonsense. */
-static uint64_t parse_hex(const char *p, const char *end)
+/* Hexadecimal digits from *pos, which goes behind them. Does not care about overflow: nonsense stays nonsense. */
+static inline uint64_t parse_hex(const char **pos, const char *end)
 {
+	const char *p = *pos;
 	uint64_t v = 0;
 
-	for (; p < end && isxdigit((unsigned char)*p); p++)
+	for (; p < end && is_hex(*p); p++)
 		v = v << 4 | (uint64_t)(is_digit(*p) ? *p - '0' : (*p | 0x20) - 'a' + 10);
+	*pos = p;
 	return v;
 }
 
@@ -227,7 +271,7 @@ static void find_build_id(struct log_symbol *sym, const char *at, const char *en
 
 	if (*at != ' ')
 		return;
-	while (p < end && isxdigit((unsigned char)*p))
+	while (p < end && is_hex(*p))
 		p++;
 	if (p == end || *p != ']' || (size_t)(p - at - 1) > 2 * BUILD_ID_BYTES_MAX)
 		return;
@@ -240,32 +284,28 @@ bool log_symbol_find(const char *text, size_t n, struct log_symbol *ret)
 	const char *end = text + n, *p = text;
 
 	while ((p = memchr(p, '+', (size_t)(end - p)))) {
-		const char *begin = p, *q;
+		const char *begin = p, *q = p + 3;
 		size_t len;
 
 		if (end - p < 6 || p[1] != '0' || p[2] != 'x') {
 			p++;
 			continue;
 		}
-		q = p + 3;
 		while (begin > text && is_symbol_char(begin[-1]))
 			begin--;
 		if (*begin == '.') /* an entry point of the older powerpc ABI */
 			begin++;
-		while (q < end && isxdigit((unsigned char)*q))
-			q++;
+		ret->offset = parse_hex(&q, end);
 		if (begin == p || is_digit(*begin) || end - q < 4 || memcmp(q, "/0x", 3) != 0) {
 			p += 3;
 			continue;
 		}
-		for (q += 3; q < end && isxdigit((unsigned char)*q); q++)
-			;
+		q += 3;
+		ret->size = parse_hex(&q, end);
 		len = (size_t)(p - begin);
 		ret->raw = begin;
 		ret->raw_len = len;
 		ret->end = q;
-		ret->offset = parse_hex(p + 3, q);
-		ret->size = parse_hex((const char *)memchr(p + 3, '/', (size_t)(q - p - 3)) + 3, q);
 		if (len >= sizeof(ret->name))
 			len = sizeof(ret->name) - 1;
 		memcpy(ret->name, begin, len);
@@ -345,9 +385,10 @@ bool log_line_address(const char *text, size_t n, uint64_t *ret)
 
 	for (const char *at = text; (at = memmem(at, (size_t)(end - at), "0x", 2)); at += 2)
 		p = at;
-	if (!p || p + 2 == end || !isxdigit((unsigned char)p[2]))
+	if (!p || p + 2 == end || !is_hex(p[2]))
 		return false;
-	*ret = parse_hex(p + 2, end);
+	p += 2;
+	*ret = parse_hex(&p, end);
 	return true;
 }
 

@@ -24,6 +24,7 @@
 #define FOREIGN_MAX	 6	 /* strange lines in a row that end a report with a stack */
 #define FOREIGN_HEAD_MAX 12	 /* the same before the stack: prose, as lockdep's */
 #define NULL_PAGE	 4096	 /* a jump to NULL may have gone on for a few instructions (s390: there is memory there) */
+#define CPU_LINE_MAX	 160	 /* bytes in which CPU, PID and command of a line are looked for */
 #define GAP_US		 3000000 /* a report is printed in one go; slow consoles need some time for it */
 
 static inline bool starts(const char *text, size_t n, const char *prefix)
@@ -102,31 +103,55 @@ static void add_function(struct report *r, const struct log_symbol *sym)
 	put_text(f->frames[f->n_frames++], sizeof(f->frames[0]), sym->name);
 }
 
+/* What stands behind a word in a text, or NULL. */
+static const char *after(const char *text, const char *end, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (; (text = memchr(text, word[0], (size_t)(end - text))) && (size_t)(end - text) > n; text++)
+		if (memcmp(text, word, n) == 0)
+			return text + n;
+	return NULL;
+}
+
+static int32_t number_at(const char *p, const char *end)
+{
+	int32_t v = 0;
+
+	for (; p < end && isdigit((unsigned char)*p) && v < 100000000; p++)
+		v = v * 10 + (*p - '0');
+	return v;
+}
+
+static void set_comm(struct finding *f, const char *p, const char *end)
+{
+	size_t n = (size_t)(end - p);
+
+	copy_text(f->comm, n < sizeof(f->comm) ? n + 1 : sizeof(f->comm), p, n);
+}
+
 /* "CPU: 1 PID: 123 Comm: zpool Tainted: ...", also "CPU: 1 UID: 0 PID: ..." and the first line of a WARN. */
 static void parse_cpu(struct finding *f, const char *text, size_t n)
 {
-	char buf[160];
-	const char *p;
+	const char *end = text + (n < CPU_LINE_MAX ? n : CPU_LINE_MAX), *p, *colon, *slash;
 
-	copy_text(buf, sizeof(buf), text, n);
-	p = strstr(buf, "CPU: ");
-	if (p && f->cpu < 0 && isdigit((unsigned char)p[5]))
-		f->cpu = (int32_t)strtoul(p + 5, NULL, 10);
-	p = strstr(buf, "PID: ");
-	if (p && f->pid < 0 && isdigit((unsigned char)p[5]))
-		f->pid = (int32_t)strtoul(p + 5, NULL, 10);
-	p = strstr(buf, "Comm: ");
-	if (p && !f->comm[0])
-		snprintf(f->comm, sizeof(f->comm), "%.*s", (int)strcspn(p + 6, " "), p + 6);
-	p = strstr(buf, ", CPU#"); /* since 6.19: ", CPU#1: comm/123" */
-	if (p && f->cpu < 0) {
-		const char *colon = strstr(p, ": "), *slash = colon ? strrchr(colon, '/') : NULL;
+	if (f->cpu < 0 && (p = after(text, end, "CPU: ")) && isdigit((unsigned char)*p))
+		f->cpu = number_at(p, end);
+	if (f->pid < 0 && (p = after(text, end, "PID: ")) && isdigit((unsigned char)*p))
+		f->pid = number_at(p, end);
+	if (!f->comm[0] && (p = after(text, end, "Comm: "))) {
+		const char *blank = memchr(p, ' ', (size_t)(end - p));
 
-		f->cpu = (int32_t)strtoul(p + 6, NULL, 10);
-		if (slash) {
-			snprintf(f->comm, sizeof(f->comm), "%.*s", (int)(slash - colon - 2), colon + 2);
-			f->pid = (int32_t)strtoul(slash + 1, NULL, 10);
-		}
+		set_comm(f, p, blank ? blank : end);
+	}
+	if (f->cpu >= 0 || !(p = after(text, end, ", CPU#"))) /* since 6.19: ", CPU#1: comm/123" */
+		return;
+	f->cpu = number_at(p, end);
+	colon = after(p, end, ": ");
+	slash = colon ? memrchr(colon, '/', (size_t)(end - colon)) : NULL;
+	if (slash) {
+		set_comm(f, colon, slash);
+		f->pid = number_at(slash + 1, end);
 	}
 }
 
@@ -203,7 +228,7 @@ void report_open(struct report *r, struct finding *f, const struct crash_pattern
 	memset(r, 0, sizeof(*r));
 	r->finding = f;
 	r->row = row;
-	snprintf(r->caller, sizeof(r->caller), "%s", l->caller);
+	put_text(r->caller, sizeof(r->caller), l->caller);
 	r->has_time = l->has_time;
 	r->last_time_us = l->time_us;
 	f->class = row->class;
@@ -213,14 +238,14 @@ void report_open(struct report *r, struct finding *f, const struct crash_pattern
 	f->time_us = l->time_us;
 	f->cpu = f->pid = -1;
 	f->count = 1;
-	snprintf(f->caller, sizeof(f->caller), "%s", l->caller);
+	put_text(f->caller, sizeof(f->caller), l->caller);
 	copy_text(r->head, sizeof(r->head), l->text, l->len);
 	if (message && *message) {
 		snprintf(r->message, sizeof(r->message), "%s", message);
 		r->has_message = true;
 	}
 	parse_head(r, l);
-	report_update(r);
+	r->is_stale = true;
 }
 
 void report_head(struct report *r, const struct crash_pattern *row, const struct log_line *l)
@@ -266,8 +291,7 @@ void report_excerpt(struct report *r, const char *raw, size_t raw_len, uint64_t 
 		return;
 	if (!f->first_line)
 		f->first_line = line_no;
-	str_add_mem(&f->excerpt, raw, raw_len);
-	str_add_char(&f->excerpt, '\n');
+	str_add_line(&f->excerpt, raw, raw_len);
 	if (is_sure)
 		r->committed_bytes = f->excerpt.len;
 }
@@ -352,7 +376,7 @@ static void collect(struct report *r, const char *text, size_t n)
 	if (starts(text, n, "CPU: "))
 		parse_cpu(r->finding, text, n);
 	if (!r->finding->file[0] && r->phase == REPORT_HEAD && r->row->class == FINDING_CLASS_RCU)
-		log_source_find(text, n, r->finding->file, sizeof(r->finding->file), &r->finding->line);
+		r->is_stale |= log_source_find(text, n, r->finding->file, sizeof(r->finding->file), &r->finding->line);
 	if (is_stack_title(text, n)) {
 		/* "stack backtrace:" and "Call Trace:" are titles of one. */
 		if (r->phase == REPORT_STACK && r->finding->n_stack_lines)
@@ -495,9 +519,13 @@ static void title_from_head(const struct report *r, char *title, size_t size)
 /* Without functions: the words of the title, numbers taken out. */
 static void fingerprint_text(const struct finding *f, char *to, size_t size)
 {
-	size_t o = (size_t)snprintf(to, size, "%s:", finding_class_table[f->class].name);
 	bool dash = true;
+	size_t o;
 
+	to[0] = '\0';
+	put_text(to, size, finding_class_table[f->class].name);
+	put_text(to, size, ":");
+	o = strlen(to);
 	for (const char *p = f->title; *p && o + 2 < size && o < 120; p++) {
 		if (isdigit((unsigned char)*p))
 			continue;
@@ -567,6 +595,7 @@ void report_finish(struct report *r)
 		r->guesses[i].is_unreliable = false;
 		add_function(r, &r->guesses[i]);
 	}
-	report_update(r);
+	if (r->is_stale)
+		report_update(r);
 	f->is_complete = true;
 }

@@ -42,7 +42,7 @@ struct report {
 	char head[FINDING_TITLE_MAX]; /* the first line that names it */
 };
 
-/* Opens a report with its first line; message: the text under "cut here", or NULL. */
+/* Opens a report with its first line; message: the text under "cut here", or NULL. It has no title yet (report_update). */
 void report_open(struct report *r, struct finding *f, const struct crash_pattern *row, const struct log_line *l,
 		 const char *message);
 

@@ -51,6 +51,7 @@ struct analyser {
 	struct lane lanes[N_LANES];
 
 	struct finding_set set;
+	bool has_stale; /* a report's title does not say all that is known */
 	uint64_t now_ms;
 
 	bool has_panic, panic_is_over, reboot_wanted;

@@ -96,9 +96,25 @@ static const char *const body[] = {
 };
 /* clang-format on */
 
-const struct words words_boilerplate = { boilerplate, ARRAY_SIZE(boilerplate) };
-const struct words words_allocators = { allocators, ARRAY_SIZE(allocators) };
-const struct words words_body = { body, ARRAY_SIZE(body) };
+#define N_BYTES 256
+static uint16_t boilerplate_begin[N_BYTES + 1], allocators_begin[N_BYTES + 1], body_begin[N_BYTES + 1];
+
+const struct words words_boilerplate = { boilerplate, ARRAY_SIZE(boilerplate), boilerplate_begin };
+const struct words words_allocators = { allocators, ARRAY_SIZE(allocators), allocators_begin };
+const struct words words_body = { body, ARRAY_SIZE(body), body_begin };
+
+/* The words that begin with this byte, as the range [*ret_low, *ret_high). */
+static void words_of(const struct words *w, unsigned char c, size_t *ret_low, size_t *ret_high)
+{
+	if (!w->begin[N_BYTES]) {
+		for (size_t i = 0; i < w->n; i++)
+			w->begin[(unsigned char)w->v[i][0] + 1]++;
+		for (unsigned i = 0; i < N_BYTES; i++)
+			w->begin[i + 1] += w->begin[i];
+	}
+	*ret_low = w->begin[c];
+	*ret_high = w->begin[c + 1];
+}
 
 static bool is_pattern(const char *word, size_t n)
 {
@@ -107,11 +123,12 @@ static bool is_pattern(const char *word, size_t n)
 
 bool words_have(const struct words *w, const char *name)
 {
-	size_t low = 0, high = w->n, n;
+	size_t low, high, first, n;
 	const char *word;
 
+	words_of(w, (unsigned char)name[0], &first, &high);
 	/* The last word that is not greater than the name; the '*' is no part of it. */
-	while (low < high) {
+	for (low = first; low < high;) {
 		size_t mid = (low + high) / 2;
 
 		word = w->v[mid];
@@ -122,7 +139,7 @@ bool words_have(const struct words *w, const char *name)
 		else
 			high = mid;
 	}
-	if (!low)
+	if (low == first)
 		return false;
 	word = w->v[low - 1];
 	n = strlen(word);
@@ -131,9 +148,12 @@ bool words_have(const struct words *w, const char *name)
 
 bool words_begin(const struct words *w, const char *text, size_t n)
 {
-	size_t low = 0, high = w->n, i;
+	size_t low, high, first, i;
 
-	while (low < high) {
+	if (!n)
+		return false;
+	words_of(w, (unsigned char)text[0], &first, &high);
+	for (low = first; low < high;) {
 		size_t mid = (low + high) / 2;
 		const char *word = w->v[mid];
 
@@ -144,7 +164,7 @@ bool words_begin(const struct words *w, const char *text, size_t n)
 		else
 			high = mid;
 	}
-	if (!low)
+	if (low == first)
 		return false;
 	for (i = 0; w->v[low - 1][i]; i++)
 		if (i == n || w->v[low - 1][i] != text[i])

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * Sorted by byte, and no word is covered by another one ("kasan_*" has
@@ -17,6 +18,7 @@
 struct words {
 	const char *const *v;
 	size_t n;
+	uint16_t *begin; /* per first byte, where its words are in v; made at the first use */
 };
 
 /*

@@ -301,6 +301,7 @@ void crash_index_init(struct crash_index *ix)
 		unsigned char c = (unsigned char)crash_patterns[i].prefix[0];
 
 		ix->prefix_len[next[c]] = (uint8_t)strlen(crash_patterns[i].prefix);
+		ix->second[next[c]] = crash_patterns[i].prefix[1];
 		ix->row[next[c]++] = (uint16_t)i;
 		if (crash_patterns[i].flags & CRASH_AFTER_COLON)
 			ix->after_colon[c] = 1;
@@ -334,14 +335,18 @@ static bool is_die_line(const char *text, size_t n)
 	return false;
 }
 
+/* The text has at least two bytes. */
 static const struct crash_pattern *find_at(const struct crash_index *ix, const char *text, size_t n, bool after_colon)
 {
 	unsigned char c = (unsigned char)text[0];
 
 	for (uint16_t i = ix->begin[c]; i < ix->begin[c + 1]; i++) {
-		const struct crash_pattern *row = &crash_patterns[ix->row[i]];
+		const struct crash_pattern *row;
 		size_t len = ix->prefix_len[i];
 
+		if (ix->second[i] != text[1] && ix->second[i])
+			continue;
+		row = &crash_patterns[ix->row[i]];
 		if (n < len || text[len - 1] != row->prefix[len - 1] || memcmp(text, row->prefix, len) != 0)
 			continue;
 		if (after_colon && !(row->flags & CRASH_AFTER_COLON))
@@ -364,6 +369,8 @@ const struct crash_pattern *crash_index_find(const struct crash_index *ix, const
 	c = (unsigned char)text[0];
 	if (ix->begin[c] != ix->begin[c + 1])
 		row = find_at(ix, text, n, false);
+	if (!row && c == ' ') /* a stack, registers: nothing else begins so */
+		return NULL;
 	if (!row) {
 		colon = memchr(text, ':', n < 64 ? n : 64);
 		if (colon && (size_t)(colon - text) + 8 < n && colon[1] == ' ' &&

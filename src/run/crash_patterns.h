@@ -59,6 +59,7 @@ struct crash_index {
 	uint16_t begin[257];
 	uint16_t row[CRASH_INDEX_MAX];
 	uint8_t prefix_len[CRASH_INDEX_MAX]; /* of row[i] */
+	char second[CRASH_INDEX_MAX];	     /* its second byte, which rules out most of what the first let in; '\0': any */
 	uint8_t after_colon[256]; /* a row with CRASH_AFTER_COLON begins with this byte */
 };
 void crash_index_init(struct crash_index *ix);

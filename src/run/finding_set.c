@@ -95,6 +95,12 @@ static void find_cause(const struct finding_set *s, struct finding *f, const str
 	}
 }
 
+/* What is tolerated weighs nothing: any number of it must not keep out what counts. */
+static int weight(const struct finding *f)
+{
+	return f->is_allowed ? -1 : (int)f->severity;
+}
+
 /* Room for one more: the newest of the least severe gives way to something worse. */
 static bool make_room(struct finding_set *s, const struct finding *f)
 {
@@ -105,8 +111,7 @@ static bool make_room(struct finding_set *s, const struct finding *f)
 	for (size_t i = 0; i < s->n; i++) {
 		const struct finding *old = s->v[i];
 
-		if (old->is_complete && old->severity < f->severity &&
-		    (victim == s->n || old->severity <= s->v[victim]->severity))
+		if (old->is_complete && weight(old) < weight(f) && (victim == s->n || weight(old) <= weight(s->v[victim])))
 			victim = i;
 	}
 	if (victim == s->n)
@@ -119,13 +124,13 @@ static bool make_room(struct finding_set *s, const struct finding *f)
 
 bool finding_set_add(struct finding_set *s, struct finding *f, const struct crash_pattern *row, bool is_suspended)
 {
+	finding_set_judge(s, f);
 	if (!make_room(s, f)) {
 		s->n_dropped++;
 		return false;
 	}
 	f->id = ++s->last_id;
 	find_cause(s, f, row, is_suspended);
-	finding_set_judge(s, f);
 	s->v[s->n++] = f;
 	s->generation++;
 	return true;
