@@ -273,6 +273,9 @@ bool report_absorbs(const struct report *r, const struct crash_pattern *row, con
 		return r->finding->class == FINDING_CLASS_PANIC || r->finding->class == FINDING_CLASS_BOOT_FAILURE;
 	if (r->has_time && l->has_time && l->time_us > r->last_time_us + GAP_US)
 		return false;
+	/* What is only a complaint does not turn into a crash: two CPUs speak at once. A fault that may be a program's does. */
+	if (row->severity == FINDING_CRASH && r->finding->severity < FINDING_CRASH && r->finding->class != FINDING_CLASS_OOPS)
+		return false;
 	/* A WARN follows only what is the text of a WARN. */
 	if (row->class == FINDING_CLASS_WARN && r->row->class != FINDING_CLASS_BUG &&
 	    r->row->class != FINDING_CLASS_LOCKING && r->row->class != FINDING_CLASS_LEAK &&

@@ -186,6 +186,64 @@ static void test_a_crash_finds_room(void **state)
 	analyser_free(a);
 }
 
+/* Any number of tolerated reports, and one that is not. */
+static void test_what_is_allowed_takes_no_room(void **state)
+{
+	static const char *const allow[] = { "BUG: KASAN: use-after-free in noisy_*", NULL };
+	const struct analyser_options opt = { .max_findings = 4, .allow = allow };
+	struct analyser *a = analyser_new(&opt);
+	char text[200];
+
+	(void)state;
+	for (unsigned i = 1; i <= 20; i++) {
+		snprintf(text, sizeof(text), "[   %02u.000000] BUG: KASAN: use-after-free in noisy_%c+0x1/0x2\n[   %02u.000001] ======\n",
+			 i, 'a' + (char)i, i);
+		feed_text(a, text, i);
+	}
+	assert_null(analyser_crash(a));
+	feed_text(a, "[   30.000000] BUG: KASAN: use-after-free in culprit+0x1/0x2\n", 30);
+	assert_non_null(analyser_crash(a));
+	analyser_finish(a, 31);
+	assert_string_equal(analyser_crash(a)->function, "culprit");
+	analyser_free(a);
+}
+
+/* The first line is a notice, for which there is no room. The second says that it was the kernel. */
+static void test_a_notice_that_becomes_a_crash_finds_room(void **state)
+{
+	const struct analyser_options opt = { .max_findings = 2 };
+	struct analyser *a = analyser_new(&opt);
+
+	(void)state;
+	feed_warning(a, 1, "noisy_a");
+	feed_warning(a, 2, "noisy_b");
+	feed_text(a, "[   30.000000] Unhandled fault: alignment exception (0x001) at 0xc0000001\n"
+		     "[   30.000001] Internal error: : 1 [#1] SMP ARM\n[   30.000002] PC is at culprit+0x1/0x2\n", 30);
+	analyser_finish(a, 31);
+	assert_non_null(analyser_crash(a));
+	assert_string_equal(analyser_crash(a)->function, "culprit");
+	assert_int_equal(analyser_n_dropped(a), 0);
+	analyser_free(a);
+}
+
+/* The console lost the line that matters, and kmsg has it. */
+static void test_the_worse_copy_counts(void **state)
+{
+	static const char whole[] = "[   30.000000] Unhandled fault: alignment exception (0x001) at 0xc0000001\n"
+				    "[   30.000001] Internal error: : 1 [#1] SMP ARM\n[   30.000002] PC is at culprit+0x1/0x2\n";
+	struct analyser *a = analyser_new(NULL);
+
+	(void)state;
+	feed_text(a, "[   30.000000] Unhandled fault: alignment exception (0x001) at 0xc0000001\n"
+		     "[   30.000002] PC is at culprit+0x1/0x2\n", 30);
+	assert_null(analyser_crash(a));
+	feed_kmsg(a, whole, 31);
+	analyser_finish(a, 32);
+	assert_int_equal(analyser_n_findings(a), 1);
+	assert_non_null(analyser_crash(a));
+	analyser_free(a);
+}
+
 static void test_consequences_have_a_cause(void **state)
 {
 	struct analyser *a = analyser_new(NULL);
@@ -424,6 +482,48 @@ static void test_interleaved_callers(void **state)
 	analyser_free(a);
 }
 
+/* The same from a kernel that does not say who speaks: what was tolerated of one CPU does not hide the other's. */
+static void test_interleaved_without_callers(void **state)
+{
+	static const char log[] = "[    1.000000] WARNING: CPU: 0 PID: 100 at fs/a.c:1 first+0x1/0x2\n"
+				  "[    1.000000] BUG: kernel NULL pointer dereference, address: 0000000000000010\n"
+				  "[    1.000001] CPU: 0 PID: 100 Comm: a Not tainted 6.1.0 #1\n"
+				  "[    1.000001] Oops: 0000 [#1] SMP\n"
+				  "[    1.000001] RIP: 0010:first+0x1/0x2\n"
+				  "[    1.000002] RIP: 0010:second+0x1/0x2\n"
+				  "[    1.000003] Call Trace:\n";
+	static const char *const allow[] = { "WARNING at fs/a.c:1 in first", NULL };
+	const struct analyser_options opt = { .allow = allow };
+	struct analyser *a = analyser_new(&opt);
+
+	(void)state;
+	feed_text(a, log, 1);
+	assert_non_null(analyser_crash(a)); /* at once */
+	analyser_finish(a, 2);
+	assert_int_equal(analyser_n_findings(a), 2);
+	assert_true(analyser_finding(a, 0)->is_allowed);
+	assert_int_equal(analyser_crash(a)->class, FINDING_CLASS_OOPS);
+	analyser_free(a);
+}
+
+/* A line that is a finding by itself, while as many reports are open as there may be. */
+static void test_a_single_line_among_reports(void **state)
+{
+	struct analyser *a = analyser_new(NULL);
+	char text[200];
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		snprintf(text, sizeof(text), "[    1.00000%u][  T10%u] WARNING: CPU: 0 PID: 10%u at fs/a.c:%u f%c+0x1/0x2\n", i, i, i, i + 1,
+			 'a' + (char)i);
+		feed_text(a, text, 1);
+	}
+	feed_text(a, "[    1.000009][  T200] kmem leaked 4242 bytes\n", 1);
+	analyser_finish(a, 2);
+	assert_int_equal(analyser_n_findings(a), 5);
+	analyser_free(a);
+}
+
 /* A log that begins and ends in the middle of lines. */
 static void test_cut_log(void **state)
 {
@@ -468,6 +568,9 @@ int main(void)
 		cmocka_unit_test(test_replayed_log_is_not_counted),
 		cmocka_unit_test(test_a_flood_is_one_finding),
 		cmocka_unit_test(test_a_crash_finds_room),
+		cmocka_unit_test(test_what_is_allowed_takes_no_room),
+		cmocka_unit_test(test_a_notice_that_becomes_a_crash_finds_room),
+		cmocka_unit_test(test_the_worse_copy_counts),
 		cmocka_unit_test(test_consequences_have_a_cause),
 		cmocka_unit_test(test_silence_ends_a_report),
 		cmocka_unit_test(test_equal_stacks_are_not_equal_findings),
@@ -478,6 +581,8 @@ int main(void)
 		cmocka_unit_test(test_a_program_accuses_nobody),
 		cmocka_unit_test(test_only_stamped),
 		cmocka_unit_test(test_interleaved_callers),
+		cmocka_unit_test(test_interleaved_without_callers),
+		cmocka_unit_test(test_a_single_line_among_reports),
 		cmocka_unit_test(test_cut_log),
 		cmocka_unit_test(test_source_lines_say_the_place),
 	};

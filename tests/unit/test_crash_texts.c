@@ -30,7 +30,60 @@ struct text {
 
 #define TRACE " <TASK>\n dump_stack_lvl+0x44/0x5c\n culprit+0x12/0x40 [mod]\n caller_one+0x99/0x100\n </TASK>\n"
 
+/* RCU's own thread was not let run: its stack, and that of what has its CPU. */
+#define STARVED "rcu: rcu_sched kthread starved for 693 jiffies! g-971 f0x0 RCU_GP_WAIT_FQS(5) ->state=0x0 ->cpu=0\n" \
+	"rcu: \tUnless rcu_sched kthread gets sufficient CPU time, OOM is now expected behavior.\n" \
+	"rcu: RCU grace-period kthread stack dump:\ntask:rcu_sched       state:R  running task     stack:0     pid:14    ppid:2\n" \
+	"Call Trace:\n <TASK>\n __schedule+0x29b/0x660\n schedule+0x55/0xa0\n schedule_timeout+0x64/0xc0\n" \
+	" rcu_gp_fqs_loop+0x108/0x470\n rcu_gp_kthread+0xb1/0x150\n kthread+0xb6/0xe0\n ret_from_fork+0x1f/0x30\n </TASK>\n"
+#define LAST_RAN "rcu: Stack dump where RCU GP kthread last ran:\nSending NMI from CPU 1 to CPUs 0:\nNMI backtrace for cpu 0\n" \
+	"CPU: 0 PID: 15 Comm: other Not tainted 6.1.192 #1\nRIP: 0010:neighbour+0x25/0x60\nCall Trace:\n <TASK>\n" \
+	" its_caller+0xaf/0x100\n </TASK>\n"
+#define SELF "rcu: INFO: rcu_sched self-detected stall on CPU\nrcu: \t1-...!: (552 ticks this GP) softirq=76/76 fqs=28\n\t(t=750 jiffies g=-971)\n"
+#define SELF_TITLE "rcu: INFO: rcu_sched self-detected stall on CPU"
+
 static const struct text texts[] = {
+	{ "RCU stall, its thread was starved", FINDING_CLASS_STALL, 121, SELF_TITLE " in culprit [mod]", "stall:culprit:caller_one",
+	  SELF STARVED LAST_RAN "CPU: 1 PID: 45 Comm: sh Not tainted 6.1.192 #1\nRIP: 0010:culprit+0x35/0x50 [mod]\nCall Trace:\n <TASK>\n"
+	  " caller_one+0x15/0x1d [mod]\n </TASK>\n" },
+	{ "RCU stall, the CPU of its thread idles", FINDING_CLASS_STALL, 121, SELF_TITLE " in culprit", "stall:culprit:caller_one",
+	  SELF STARVED "rcu: Stack dump where RCU GP kthread last ran:\nSending NMI from CPU 1 to CPUs 0:\n"
+	  "NMI backtrace for cpu 0 skipped: idling at default_idle+0xb/0x10\nCPU: 1 PID: 45 Comm: sh Not tainted 6.1.192 #1\n"
+	  "RIP: 0010:culprit+0x35/0x50\nCall Trace:\n <TASK>\n caller_one+0x15/0x1d\n </TASK>\n" },
+	{ "RCU stall, arm64 has no marks around stacks", FINDING_CLASS_STALL, 121, SELF_TITLE " in culprit", "stall:culprit:caller_one",
+	  SELF "rcu: rcu_sched kthread starved for 6 jiffies!\nrcu: RCU grace-period kthread stack dump:\n"
+	  "task:rcu_sched state:R stack:0 pid:14 ppid:2\nCall trace:\n __switch_to+0xb4/0xf0\n rcu_gp_fqs_loop+0x108/0x470\n"
+	  "rcu: Stack dump where RCU GP kthread last ran:\nTask dump for CPU 0:\ntask:other state:R stack:0 pid:15 ppid:2\nCall trace:\n"
+	  " neighbour+0x1/0x2\nCPU: 1 PID: 45 Comm: sh Not tainted 6.1.0 #1\npc : culprit+0x35/0x50\nlr : wrong_one+0x1/0x2\n"
+	  "Call trace:\n culprit+0x35/0x50\n caller_one+0x15/0x1d\n" },
+	{ "RCU stall, only who has the thread's CPU is known", FINDING_CLASS_STALL, 121, SELF_TITLE " in neighbour", "stall:neighbour",
+	  SELF STARVED LAST_RAN },
+	{ "RCU stall, nobody is known", FINDING_CLASS_STALL, 121, SELF_TITLE, "stall:rcu-info-rcu_sched-self-detected-stall-on-cpu",
+	  SELF STARVED },
+	{ "x86 jump to NULL", FINDING_CLASS_OOPS, 122, "jump to NULL in culprit [mod]", "oops:culprit:caller_one",
+	  "BUG: kernel NULL pointer dereference, address: 0000000000000000\n#PF: supervisor instruction fetch in kernel mode\n"
+	  "#PF: error_code(0x0010) - not-present page\nPGD 0 P4D 0 \nOops: 0010 [#1] PREEMPT SMP NOPTI\n"
+	  "CPU: 0 PID: 92 Comm: a Not tainted 6.1.0 #1\nRIP: 0010:0x0\nCode: Unable to access opcode bytes at 0xffffffffffffffd6.\n"
+	  "Call Trace:\n <TASK>\n culprit+0x1b/0x23 [mod]\n caller_one+0x56/0xa0\n </TASK>\n---[ end trace 0000000000000000 ]---\nRIP: 0010:0x0\n" },
+	{ "arm64 jump to NULL", FINDING_CLASS_OOPS, 122, "jump to NULL in culprit", "oops:culprit:caller_one",
+	  "Unable to handle kernel NULL pointer dereference at virtual address 0000000000000000\nInternal error: Oops: 0000000086000006 [#1] SMP\n"
+	  "CPU: 0 PID: 92 Comm: init Not tainted 6.1.0 #1\npc : 0x0\nlr : culprit+0x20/0x30\nCall trace:\n 0x0\n caller_one+0x140/0x150\n"
+	  "Code: bad PC value\n---[ end trace 0000000000000000 ]---\n" },
+	{ "riscv jump to NULL", FINDING_CLASS_OOPS, 122, "jump to NULL in culprit [mod]", "oops:culprit",
+	  "Unable to handle kernel access to user memory without uaccess routines at virtual address 0000000000000000\nOops [#1]\n"
+	  "CPU: 0 UID: 0 PID: 114 Comm: sh Not tainted 6.12.0 #1\nepc : 0x0\n ra : culprit+0x1a/0x22 [mod]\n"
+	  "epc : 0000000000000000 ra : ffffffff02446034 sp : ff2000000021bad0\nstatus: 0000000200000120 badaddr: 0 cause: 000000000000000c\n"
+	  "---[ end trace 0000000000000000 ]---\n" },
+	{ "riscv null pointer: ra is where it came from", FINDING_CLASS_OOPS, 122, "NULL pointer dereference in culprit [mod]", "oops:culprit:caller_one",
+	  "Unable to handle kernel NULL pointer dereference at virtual address 0000000000000010\nOops [#1]\nepc : culprit+0x4/0x22 [mod]\n"
+	  " ra : wrong_one+0x1a/0x22 [mod]\nepc : ffffffff02446000 ra : ffffffff02446034 sp : ff2000000021bad0\n"
+	  "[<ffffffff02446000>] culprit+0x4/0x22 [mod]\n[<ffffffff02446034>] caller_one+0x1/0x2 [mod]\n---[ end trace 0000000000000000 ]---\n" },
+	{ "powerpc jump to NULL", FINDING_CLASS_OOPS, 122, "jump to NULL in culprit [mod]", "oops:culprit:caller_one",
+	  "BUG: Unable to handle kernel instruction fetch (NULL pointer?)\nFaulting instruction address: 0x00000000\n"
+	  "Oops: Kernel access of bad area, sig: 7 [#1]\nLE PAGE_SIZE=64K MMU=Hash SMP NR_CPUS=2048 NUMA pSeries\n"
+	  "CPU: 0 PID: 92 Comm: sh Not tainted 6.1.0 #1\nNIP:  0000000000000000 LR: c008000000aa0034 CTR: 0000000000000000\n"
+	  "REGS: c000000004a5f8c0 TRAP: 0400   Not tainted\nNIP [0000000000000000] 0x0\nLR [c008000000aa0034] culprit+0x34/0x50 [mod]\n"
+	  "Call Trace:\n[c000000004a5fb60] [c008000000aa0b3c] caller_one+0x10c/0x130 [mod]\n---[ end trace 0000000000000000 ]---\n" },
 	{ "x86 before 5.2", FINDING_CLASS_OOPS, 122, "NULL pointer dereference in culprit [mod]", "oops:culprit:caller_one",
 	  "BUG: unable to handle kernel NULL pointer dereference at 0000000000000008\nPGD 0 P4D 0 \nOops: 0002 [#1] SMP PTI\n"
 	  "CPU: 0 PID: 99 Comm: cat Tainted: G           O      4.19.0 #1\nRIP: 0010:culprit+0x5/0x20 [mod]\nCode: 00 00\n"
