@@ -69,10 +69,17 @@ static int keep_lock(struct run_facts *f, int fd)
 static int find_arch(struct run_facts *f, struct error *err)
 {
 	f->arch = f->spec->arch ? arch_find(f->spec->arch) : arch_native();
-	if (f->arch)
-		return 0;
-	error_set(err, ERROR_USAGE, "unknown architecture '%s'", f->spec->arch);
-	return error_hint(err, "quiz help run");
+	if (!f->arch) {
+		error_set(err, ERROR_USAGE, "unknown architecture '%s'", f->spec->arch);
+		return error_hint(err, "quiz help run");
+	}
+	f->agent_path = initramfs_agent_path(f->paths, f->arch->name);
+	/* Before a kernel and a root are asked for that would lead nowhere. */
+	if (f->arch != arch_native() && !fs_exists(f->agent_path)) {
+		error_set(err, ERROR_MISSING, "cannot boot %s machines: there is no agent '%s'", f->arch->name, f->agent_path);
+		return error_hint(err, "make agents, with %sgcc installed", f->arch->cross_prefix);
+	}
+	return 0;
 }
 
 static int find_kernel(struct run_facts *f, struct error *err)
@@ -481,7 +488,6 @@ int facts_gather(struct run_facts *f, struct error *err)
 		return -1;
 	if (find_root(f, err) < 0)
 		return -1;
-	f->agent_path = initramfs_agent_path(f->paths, f->arch->name);
 	if (initramfs_get(f->paths, &f->kernel, f->root.fstype, f->agent_path, &f->initrd_path, &f->initrd_key, err) < 0)
 		return -1;
 	if (take_root_layer(f) < 0 || pack_kernel(f, err) < 0 || pack_zfs(f, err) < 0 || pack_profiles(f, err) < 0 ||
