@@ -10,6 +10,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "image/apt.h"
@@ -90,6 +91,7 @@ static int slot_open(const struct paths *p, const char *name, const struct progr
 	ret->lock_fd = lock_take(lock, LOCK_EXCLUSIVE_MODE, true, who, on_wait, err);
 	if (ret->lock_fd < 0)
 		return -1;
+	fs_sweep_temp_dirs(sources, name);
 	if (fs_is_dir(ret->dir))
 		return 0;
 	ret->tmp = fs_temp_dir(sources, name, err);
@@ -229,19 +231,29 @@ static int run_git(const char *git_dir, const char *const *words, struct str *re
 	return proc_run((const char *const *)argv.v, ret_out, err);
 }
 
+/* What a killed git has left, and what it does not look behind by itself. The folder is ours alone. */
+static void remove_git_locks(const char *git_dir)
+{
+	static const char *const names[] = { "index.lock", "shallow.lock", "config.lock", "HEAD.lock" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_cleanup_free_ char *path = fs_join(git_dir, names[i]);
+
+		unlink(path);
+	}
+}
+
 /* The commit that ref is now, fetched (without history) into git_dir. */
 static int fetch_commit(const char *git_dir, const char *url, const char *ref, char **ret_commit, struct error *err)
 {
 	const char *fetch[] = { "fetch", "--quiet", "--depth=1", "--no-tags", "--force", "--", url, ref, NULL };
 	const char *parse[] = { "rev-parse", "--verify", "FETCH_HEAD^{commit}", NULL };
+	const char *init[] = { "git", "init", "--quiet", "--bare", "--", git_dir, NULL }; /* mends one that was cut short, too */
 	_cleanup_str_ struct str out = STR_INIT;
 
-	if (!fs_exists(git_dir)) {
-		const char *init[] = { "git", "init", "--quiet", "--bare", "--", git_dir, NULL };
-
-		if (fs_mkdir_parents(git_dir, err) < 0 || proc_run(init, &out, err) < 0)
-			return -1;
-	}
+	remove_git_locks(git_dir);
+	if (fs_mkdir_parents(git_dir, err) < 0 || proc_run(init, &out, err) < 0)
+		return -1;
 	if (run_git(git_dir, fetch, &out, err) < 0) {
 		error_wrap(err, "cannot fetch '%s' from '%s'", ref, url);
 		return *err->hint ? -1 : error_hint(err, "what it has: git ls-remote %s", url);
@@ -357,13 +369,15 @@ static int resolve_source(const struct apt *apt, char **ret, struct error *err)
 
 static int unpack_package(const struct apt *apt, const struct apt_package *pkg, struct slot *slot, struct error *err)
 {
-	_cleanup_free_ char *work = fs_temp_dir(apt->dir, "source", err);
-	_cleanup_free_ char *tar = work ? fs_join(work, "linux.tar") : NULL;
+	_cleanup_free_ char *work = NULL, *tar = NULL;
 	_cleanup_strv_ struct strv specs = STRV_INIT, debs = STRV_INIT;
 	int rc = -1;
 
+	fs_sweep_temp_dirs(apt->dir, "source"); /* the folder is ours alone while apt is open */
+	work = fs_temp_dir(apt->dir, "source", err);
 	if (!work)
 		return -1;
+	tar = fs_join(work, "linux.tar");
 	strv_addf(&specs, "%s=%s", pkg->name, pkg->version);
 	progress_stage(slot->progress, "downloading %s %s", pkg->name, pkg->version);
 	if (apt_download(apt, &specs, pkg->size_bytes, work, slot->progress, err) < 0 || fs_list(work, &debs, err) < 0)

@@ -438,6 +438,34 @@ char *fs_temp_dir(const char *dir, const char *tag, struct error *err)
 	return take_ptr(path);
 }
 
+/* ".<pid>.<n>", to the end. */
+static bool is_temp_suffix(const char *s)
+{
+	for (int part = 0; part < 2; part++) {
+		size_t n = *s == '.' ? strspn(s + 1, "0123456789") : 0;
+
+		if (!n)
+			return false;
+		s += 1 + n;
+	}
+	return !*s;
+}
+
+void fs_sweep_temp_dirs(const char *dir, const char *tag)
+{
+	_cleanup_free_ char *prefix = mem_printf(".tmp-%s", tag);
+	_cleanup_strv_ struct strv names = STRV_INIT;
+
+	if (fs_list(dir, &names, NULL) < 0)
+		return;
+	for (size_t i = 0; i < names.n; i++) {
+		_cleanup_free_ char *path = fs_join(dir, names.v[i]);
+
+		if (str_starts(names.v[i], prefix) && is_temp_suffix(names.v[i] + strlen(prefix)))
+			fs_remove_tree(path, NULL, NULL);
+	}
+}
+
 static int compare_names(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);

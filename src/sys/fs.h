@@ -68,6 +68,9 @@ int fs_exchange_dir(const char *tmp, const char *to, struct error *err);
 /* A fresh temporary folder "<dir>/.tmp-<tag>.<pid>.<n>" on the same file system as its destination. Caller frees. */
 char *fs_temp_dir(const char *dir, const char *tag, struct error *err);
 
+/* Removes those of this tag that were left, for a caller whose lock keeps every maker of such a one out. */
+void fs_sweep_temp_dirs(const char *dir, const char *tag);
+
 /* Names in a folder, sorted, without "." and "..". A missing folder is empty. */
 int fs_list(const char *path, struct strv *ret, struct error *err);
 

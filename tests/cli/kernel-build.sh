@@ -217,6 +217,20 @@ is "its id" "$out" late
 like "when nothing of the other one runs any more" "$err_out" "*waiting for pid $late: building kernel late*"
 holds "not its compiler, either" sh -c '[ -n "$1" ] && ! kill -0 "$1" 2>/dev/null' sh "$compiler"
 
+# What a kill has left of getting the source.
+commit=$(git -C toy rev-parse HEAD | cut -c1-12)
+sources=$XDG_CACHE_HOME/quiz/sources
+rm -rf "$sources/git-$commit"
+mkdir "$sources/.tmp-git-$commit.77777.0" "$sources/.tmp-git-$commit.77777"
+for repository in "$XDG_CACHE_HOME"/quiz/git/*.git; do
+	rm "$repository/HEAD"
+	: >"$repository/index.lock"
+	: >"$repository/shallow.lock"
+done
+status "after a kill while the source was fetched" 0 quiz kernel build --git toy --name fetched
+holds "the half of it is gone" test ! -e "$sources/.tmp-git-$commit.77777.0"
+holds "what only looks like it is left" rmdir "$sources/.tmp-git-$commit.77777"
+
 objects=$(find "$XDG_CACHE_HOME/quiz/build" -maxdepth 1 -name '6.99.2-toy-*' -type d)
 holds "a folder's objects are kept for its next build" test -n "$objects"
 status "clean" 0 quiz clean
