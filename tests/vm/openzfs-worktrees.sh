@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MPL-2.0
-# Two worktrees of OpenZFS on two kernels, at the same time: each has its own build, its own machine, its own records.
+# Two worktrees of OpenZFS, of two versions, on two kernels, at the same time: each has its own build, its own machine, its own records.
 # shellcheck disable=SC1091,SC2119,SC2154 # the library is found at run time
 . "$QUIZ_SOURCE/tests/lib/machine.sh"
 . "$QUIZ_SOURCE/tests/lib/openzfs.sh"
 need_openzfs
 first=$openzfs_tree
-second=$XDG_CACHE_HOME/quiz/test-openzfs/second-worktree
+second=$XDG_CACHE_HOME/quiz/test-openzfs/second-version
 [ -d "$second/.quiz/openzfs" ] || skip_all "the second worktree has not been built: tests/materials openzfs-second"
 
 # Both machines are up before one ends: each waits for the other's file.
@@ -28,6 +28,9 @@ release() { # TREE
 	(cd "$1" && quiz kernel show --json "$(sed -n 's/^kernel = //p' .quiz/quiz.cfg)") |
 		awk -F '"' '$2 == "release" { print $4 }'
 }
+version() { # TREE
+	awk '$1 == "Version:" { print $2 }' "$1/META"
+}
 both() { # NAME OPTION...
 	both_name=$1
 	shift
@@ -37,10 +40,10 @@ both() { # NAME OPTION...
 	wait
 	is "$both_name: both succeed" "$(cat "$scratch/one.status" "$scratch/two.status" | tr '\n' ' ')" "0 0 "
 	like "$both_name: the first on its kernel, while the other runs" "$(cat "$scratch/one.out")" "$(release "$first")
-2.*
+$(version "$first")*
 2"
 	like "$both_name: the second on its own" "$(cat "$scratch/two.out")" "$(release "$second")
-2.*
+$(version "$second")*
 2"
 }
 
