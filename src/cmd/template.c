@@ -106,10 +106,10 @@ static int list_main(int argc, char **argv, struct error *err)
 			sum += v[i].bytes;
 			n_failed += v[i].is_failed;
 		}
-		printf("%zu booted machines to clone runs from, %s. A base one has booted, and serves runs with any profiles;\n"
+		printf("%zu booted machine%s to clone runs from, %s. A base one has booted, and serves runs with any profiles;\n"
 		       "a prepared one has the named ones set up, and their layers mounted. First runs make them; they can be\n"
 		       "removed at any time (quiz template rm, quiz clean).\n",
-		       n - n_failed, format_size(sum, size, sizeof(size)));
+		       n - n_failed, n - n_failed == 1 ? "" : "s", format_size(sum, size, sizeof(size)));
 	}
 	templates_free(v, n);
 	return 0;

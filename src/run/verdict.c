@@ -262,7 +262,7 @@ void verdict_text(const struct analyser *a, const struct verdict_result *r, bool
 		add_indented(out, r->headline ? "quiz: also " : "quiz: ", &text);
 	}
 	if (n_hidden)
-		str_addf(out, "quiz: and %zu more findings\n", n_hidden);
+		str_addf(out, "quiz: and %zu more finding%s\n", n_hidden, n_hidden == 1 ? "" : "s");
 	if (a && analyser_n_dropped(a))
 		str_addf(out, "quiz: and %llu reports that were not kept\n", (unsigned long long)analyser_n_dropped(a));
 	if (more && out->len > begin)

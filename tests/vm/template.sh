@@ -23,7 +23,7 @@ made "the first run"
 only_base
 is "one template" "$(templates)" 1
 is "nothing else lies there" "$(files '.tmp-*')$(files '*.maker')" ""
-like "it can be listed" "$(quiz template list)" "TEMPLATE *base *1 booted machines*"
+like "it can be listed" "$(quiz template list)" "TEMPLATE *base *1 booted machine to*"
 right "the second run"
 found "the second run"
 right "the third run"

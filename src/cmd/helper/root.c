@@ -60,8 +60,8 @@ static void print_done(const struct root *r, const char *done, uint64_t started_
 	char size[32], took[32];
 
 	helper_progress_end();
-	printf("root %s %s (%s, %s, %zu packages) in %s\n", r->id, done, r->arch, format_size(r->bytes, size, sizeof(size)),
-	       r->packages.n, format_duration_ms(loop_now_ms() - started_ms, took, sizeof(took)));
+	printf("root %s %s (%s, %s, %zu package%s) in %s\n", r->id, done, r->arch, format_size(r->bytes, size, sizeof(size)),
+	       r->packages.n, r->packages.n == 1 ? "" : "s", format_duration_ms(loop_now_ms() - started_ms, took, sizeof(took)));
 }
 
 /* Everything is cleaned up by now: we end as the signal wanted. */
