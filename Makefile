@@ -26,7 +26,7 @@ check: deps
 	tools/deps kernel openzfs foreign debug || true
 	$(MAKE) all
 	tests/materials || true
-	meson test -C $(B) --print-errorlogs
+	tests/run-all $(B)
 
 # What needs no machine.
 check-quick: all
@@ -47,7 +47,7 @@ agents: all
 asan:
 	[ -f $(B)-asan/build.ninja ] || meson setup -Db_sanitize=address,undefined -Db_lundef=false $(B)-asan
 	ninja -C $(B)-asan
-	meson test -C $(B)-asan --print-errorlogs --no-suite vm --no-suite emulated --no-suite zfs
+	meson test -C $(B)-asan --print-errorlogs --no-suite vm --no-suite emulated
 
 lint: $(B)/build.ninja
 	tools/lint $(B)

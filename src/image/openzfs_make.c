@@ -32,6 +32,8 @@ extern char **environ;
  * - Without the lt_cv variable libtool trusts the build host's ld.so.conf to
  *   find /usr/local/lib, and gives the programs no RUNPATH; nothing runs
  *   ldconfig in a throw-away machine.
+ * - Libraries as archives, which no machine uses, would have every file of
+ *   lib/ compiled a second time.
  */
 static const char *const configure_args[] = {
 	"--prefix=/usr/local",
@@ -45,6 +47,7 @@ static const char *const configure_args[] = {
 	"--disable-systemd",
 	"--disable-pam",
 	"--disable-pyzfs",
+	"--disable-static",
 	"lt_cv_sys_lib_dlsearch_path_spec=/lib /usr/lib",
 };
 
