@@ -4,7 +4,7 @@
  *
  *	build/<id>-<key>/	objects: of folders, for the next build, and of what was interrupted
  *	build/<id>.lock		held while that kernel is being built
- *	sources/, git/		unpacked sources, and what was fetched for them
+ *	sources/, git/		unpacked sources, and what was fetched for them; *.lock is held while it is
  *
  * A build that is under way keeps its objects, and all sources, as nothing
  * says which of them it reads.
@@ -63,8 +63,10 @@ uint64_t kernel_builds_sweep(const struct paths *p, uint64_t max_age_s)
 	return freed;
 }
 
-static bool is_any_built(const char *top)
+/* Is a kernel being built (build/), a source unpacked (sources/) or fetched (git/)? */
+static bool is_any_locked(const struct paths *p, const char *folder)
 {
+	_cleanup_free_ char *top = fs_join(p->cache, folder);
 	_cleanup_strv_ struct strv names = STRV_INIT;
 
 	if (fs_list(top, &names, NULL) < 0)
@@ -81,10 +83,9 @@ static bool is_any_built(const char *top)
 uint64_t kernel_sources_remove(const struct paths *p)
 {
 	static const char *const folders[] = { "sources", "git" };
-	_cleanup_free_ char *builds = fs_join(p->cache, "build");
 	uint64_t freed = 0;
 
-	if (is_any_built(builds))
+	if (is_any_locked(p, "build") || is_any_locked(p, "sources") || is_any_locked(p, "git"))
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
 		_cleanup_free_ char *path = fs_join(p->cache, folders[i]);

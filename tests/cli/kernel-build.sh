@@ -215,6 +215,7 @@ rm "$XDG_CACHE_HOME/quiz/sources/made/slow"
 status "and is taken up again" 0 quiz kernel build --git toy --name late
 is "its id" "$out" late
 like "when nothing of the other one runs any more" "$err_out" "*waiting for pid $late: building kernel late*"
+# shellcheck disable=SC2016 # that shell expands it
 holds "not its compiler, either" sh -c '[ -n "$1" ] && ! kill -0 "$1" 2>/dev/null' sh "$compiler"
 
 # What a kill has left of getting the source.
@@ -239,21 +240,24 @@ touch -d '40 days ago' "$objects"
 status "clean, later" 0 quiz clean
 like "says what it gave back" "$out" "*build folders of kernels *B*"
 holds "objects that are old are gone" test ! -e "$objects"
-(
-	exec 9>"$XDG_CACHE_HOME/quiz/build/late.lock"
-	flock 9
-	exec sleep 100
-) &
-busy=$!
-tries=0
-until ! flock -n "$XDG_CACHE_HOME/quiz/build/late.lock" true || [ $tries -gt 50 ]; do
-	sleep 0.1
-	tries=$((tries + 1))
+for doing in "a build:build/late.lock" "an unpacking:sources/.linux-6.99.lock" "a fetch:git/0123.git.lock"; do
+	lock=$XDG_CACHE_HOME/quiz/${doing#*:}
+	(
+		exec 9>"$lock"
+		flock 9
+		exec sleep 100
+	) &
+	busy=$!
+	tries=0
+	until ! flock -n "$lock" true || [ $tries -gt 50 ]; do
+		sleep 0.1
+		tries=$((tries + 1))
+	done
+	status "clean --cache during ${doing%:*}" 0 quiz clean --cache
+	holds "leaves the sources during ${doing%:*}" test -d "$XDG_CACHE_HOME/quiz/sources"
+	kill $busy
+	wait $busy 2>/dev/null
 done
-status "clean --cache during a build" 0 quiz clean --cache
-holds "leaves the sources" test -d "$XDG_CACHE_HOME/quiz/sources"
-kill $busy
-wait $busy 2>/dev/null
 status "clean --cache" 0 quiz clean --cache
 like "gives them back, too" "$out" "*sources of kernels *B*"
 holds "and they are gone" test ! -e "$XDG_CACHE_HOME/quiz/sources"
