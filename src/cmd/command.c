@@ -35,8 +35,8 @@ const struct command *command_find(const struct command *const *table, const cha
 
 const struct option_row *command_option_rows(const struct command *cmd, size_t *ret_n)
 {
-	if (cmd->takes_run_options)
-		return run_options(ret_n);
+	if (cmd->option_table)
+		return cmd->option_table(ret_n);
 	*ret_n = cmd->n_options;
 	return cmd->options;
 }
@@ -134,15 +134,19 @@ void command_option_table(struct str *out, const char *kind, const char *command
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct option_row *o = &rows[i];
+		_cleanup_str_ struct str choices = STR_INIT;
 
 		if (o->flags & OPTION_HIDDEN)
 			continue;
+		for (const char *const *c = o->choices; c && *c; c++)
+			str_addf(&choices, "%c%s", c == o->choices ? '(' : ' ', *c);
+		str_add(&choices, choices.len ? ")" : "");
 		add_row(out, &(struct table_row){ .kind = o->arg == OPTION_OPTIONAL ? "option?" : kind,
 						  .command = command,
 						  .name = o->name,
 						  .usage = o->metavar,
 						  .letter = o->letter,
-						  .complete = o->complete,
+						  .complete = o->complete ? o->complete : str_cstr(&choices),
 						  .help = o->help,
 						  .fallback = o->fallback,
 						  .where = o->flags & OPTION_LINE_ONLY ? "line"

@@ -46,7 +46,7 @@ struct command {
 	size_t n_subs;
 	const char *program; /* in libexec; NULL: this one */
 	bool is_hidden;
-	bool takes_run_options; /* run_options() are its options */
+	const struct option_row *(*option_table)(size_t *ret_n); /* its options are these, of another module; or NULL */
 	/* With subs: called when no subword fits argv[0] (NULL: that is an error). */
 	int (*main)(int argc, char **argv, struct error *err);
 };
@@ -54,7 +54,7 @@ struct command {
 /* NULL when it is none of them. */
 const struct command *command_find(const struct command *const *table, const char *name);
 
-/* Its own options, or those of a run. */
+/* Its own options, or those of its option_table. */
 const struct option_row *command_option_rows(const struct command *cmd, size_t *ret_n);
 
 /* Runs a command with the words after its name: help, subwords and `program` included. */
@@ -92,7 +92,8 @@ void command_print_help(const struct command *cmd);
 /*
  * The rows of a program for completion, manual and tests, one per line, tab
  * separated: kind (command, sub, option, option?), command, name, usage or
- * argument, letter, what completes it, help, default, where it may stand
+ * argument, letter, what completes it (option_row.complete, or its choices as
+ * "(one other)"), help, default, where it may stand
  * ("line": on the command line only; "trust": see OPTION_TRUST; "": anywhere).
  */
 void command_rows(const struct command *const *table, struct str *out);

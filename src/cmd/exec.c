@@ -22,8 +22,7 @@ static int run_in(const char *id, const struct runspec *rs, struct error *err)
 	p.tty = rs->tty == TTY_FORCE || (rs->tty == TTY_AUTO && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO));
 	if (p.tty && getenv("TERM"))
 		strv_addf(&p.env, "TERM=%s", getenv("TERM"));
-	for (size_t i = 0; i < rs->env.n; i++)
-		strv_add(&p.env, rs->env.v[i]);
+	runspec_add_env(rs, &p.env);
 	r = client_exec(c, &p, &status, err);
 	strv_clear(&p.env);
 	if (client_input_error(c))
@@ -32,13 +31,14 @@ static int run_in(const char *id, const struct runspec *rs, struct error *err)
 	return command_status(r, status, err);
 }
 
-/* The options of a run that make sense for a further program: one table for both. */
+/* Of the options of a run those that make sense for a further program: no machine is made here. */
 static int parse(const char *name, int argc, char **argv, struct runspec *rs, struct error *err)
 {
+	size_t n;
+	const struct option_row *rows = program_options(&n);
+
 	runspec_init(rs);
-	if (options_parse(argc, argv, rs, err) < 0)
-		return error_wrap(err, "quiz %s", name);
-	return 0;
+	return options_parse_table(rows, n, name, OPTIONS_STOP, argc, argv, rs, &rs->argv, NULL, err);
 }
 
 static int exec_main(int argc, char **argv, struct error *err)
@@ -86,15 +86,17 @@ static int shell_main(int argc, char **argv, struct error *err)
 const struct command cmd_exec = {
 	.name = "exec",
 	.group = GROUP_UP,
-	.usage = "[--cwd DIR] [--env NAME[=VALUE]] [--user NAME] [-t|-T] ID PROGRAM [argument...]",
+	.usage = "[options] ID PROGRAM [argument...]",
 	.summary = "Run a further program in a machine that is up",
+	.option_table = program_options,
 	.main = exec_main,
 };
 
 const struct command cmd_shell = {
 	.name = "shell",
 	.group = GROUP_UP,
-	.usage = "[ID]",
+	.usage = "[options] [ID]",
 	.summary = "Open a shell in a machine that is up (default: the newest)",
+	.option_table = program_options,
 	.main = shell_main,
 };

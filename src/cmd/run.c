@@ -94,6 +94,6 @@ const struct command cmd_run = {
 	.group = GROUP_RUN,
 	.usage = "[options] [--] [program [argument...]]",
 	.summary = "Run a program in a fresh machine; without a program: a shell",
-	.takes_run_options = true,
+	.option_table = run_options,
 	.main = run_main,
 };

@@ -361,14 +361,7 @@ static void plan_program(struct run_plan *p, const struct run_facts *f)
 	if (g->tty && getenv("TERM"))
 		strv_addf(&g->env, "TERM=%s", getenv("TERM"));
 	strv_add_all(&g->env, f->profiles.env.v);
-	for (size_t i = 0; i < rs->env.n; i++) {
-		const char *v = strchr(rs->env.v[i], '=') ? NULL : getenv(rs->env.v[i]);
-
-		if (v)
-			strv_addf(&g->env, "%s=%s", rs->env.v[i], v);
-		else if (strchr(rs->env.v[i], '='))
-			strv_add(&g->env, rs->env.v[i]);
-	}
+	runspec_add_env(rs, &g->env);
 	g->user = mem_strdup(rs->user ? rs->user : f->profiles.run_as ? f->profiles.run_as : "");
 	g->cwd = mem_strdup(rs->cwd ? rs->cwd : f->wants_workspace && p->has_shared ? f->cwd : "");
 	p->shell_after = rs->shell_after;

@@ -60,12 +60,15 @@ struct option_row {
 	const char *metavar;	   /* "SIZE"; NULL for flags */
 	const char *fallback;	   /* built-in value in the option's own syntax, or NULL */
 	const char *const *choices; /* option_set_choice: NULL-terminated, index = value */
-	const char *complete;	   /* what completes it: "kernel", "root", "profile", "file", "dir", or NULL */
+	const char *complete;	   /* what completes it: "kernel", "root", "profile", "arch", "file", "dir", or NULL */
 	const char *help;	   /* one line */
 };
 
 /* The options of a run, over struct runspec. */
 const struct option_row *run_options(size_t *ret_n);
+
+/* Those of them that a further program in a machine that is up has, too; over struct runspec. */
+const struct option_row *program_options(size_t *ret_n);
 
 /* Sets one value. value NULL: the option was given without one. */
 int option_set(const struct option_row *rows, size_t index, void *target, struct option_source *source,

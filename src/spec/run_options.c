@@ -218,6 +218,7 @@ static const struct option_row rows[] = {
 	/* the program */
 	{ "script", 'C', OPTION_REQUIRED, OPTION_LINE_ONLY, AT(script), option_set_text, NULL, "SCRIPT", NULL, NULL,
 	  NULL, "run a shell script instead of a program" },
+	/* from here to no-tty: program_options() */
 	{ "env", 0, OPTION_REQUIRED, OPTION_LIST, AT(env), set_env, NULL, "NAME[=VALUE]", NULL, NULL, NULL,
 	  "environment of the program; without value: as it is here" },
 	{ "cwd", 0, OPTION_REQUIRED, 0, AT(cwd), option_set_text, NULL, "DIR", NULL, NULL, NULL,
@@ -301,10 +302,31 @@ const struct option_row *run_options(size_t *ret_n)
 	return rows;
 }
 
+const struct option_row *program_options(size_t *ret_n)
+{
+	const struct option_row *first = option_find(rows, ARRAY_SIZE(rows), "env");
+	const struct option_row *last = option_find(rows, ARRAY_SIZE(rows), "no-tty");
+
+	*ret_n = (size_t)(last - first) + 1;
+	return first;
+}
+
 void runspec_init(struct runspec *rs)
 {
 	*rs = (struct runspec){ 0 };
 	options_defaults(rows, ARRAY_SIZE(rows), rs);
+}
+
+void runspec_add_env(const struct runspec *rs, struct strv *ret_env)
+{
+	for (size_t i = 0; i < rs->env.n; i++) {
+		const char *word = rs->env.v[i], *value = strchr(word, '=') ? NULL : getenv(word);
+
+		if (value)
+			strv_addf(ret_env, "%s=%s", word, value);
+		else if (strchr(word, '='))
+			strv_add(ret_env, word);
+	}
 }
 
 void runspec_clear(struct runspec *rs)

@@ -113,3 +113,6 @@ struct runspec {
 
 void runspec_init(struct runspec *rs); /* built-in defaults */
 void runspec_clear(struct runspec *rs);
+
+/* The program's environment as --env asks for it: a name without a value has the one that it has here, if any. */
+void runspec_add_env(const struct runspec *rs, struct strv *ret_env);

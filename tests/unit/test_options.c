@@ -216,12 +216,46 @@ static void table(void **state)
 	}
 }
 
+/* What a further program in a machine that is up can have: no option of the machine is taken and forgotten. */
+static void options_of_a_program(void **state)
+{
+	size_t n;
+	const struct option_row *rows = program_options(&n);
+	static const char *const want[] = { "env", "cwd", "user", "tty", "no-tty" };
+
+	assert_int_equal(n, ARRAY_SIZE(want));
+	for (size_t i = 0; i < n; i++)
+		assert_string_equal(rows[i].name, want[i]);
+}
+
+static void environment_of_a_program(void **state)
+{
+	static char *const argv[] = { "--env", "A=1", "--env=QUIZ_T", "--env", "QUIZ_U", "--env", "QUIZ_V" };
+	_cleanup_strv_ struct strv env = STRV_INIT;
+	struct error err = ERROR_INIT;
+	struct runspec rs;
+
+	setenv("QUIZ_T", "two", 1);
+	setenv("QUIZ_U", "", 1);
+	unsetenv("QUIZ_V");
+	runspec_init(&rs);
+	assert_int_equal(options_parse(ARRAY_SIZE(argv), argv, &rs, &err), 0);
+	runspec_add_env(&rs, &env);
+	assert_int_equal(env.n, 3);
+	assert_string_equal(env.v[0], "A=1");
+	assert_string_equal(env.v[1], "QUIZ_T=two");
+	assert_string_equal(env.v[2], "QUIZ_U=");
+	runspec_clear(&rs);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults),	 cmocka_unit_test(values), cmocka_unit_test(double_dash),
 		cmocka_unit_test(mistakes),	 cmocka_unit_test(shares), cmocka_unit_test(disks),
 		cmocka_unit_test(profile_lists), cmocka_unit_test(table),
+		cmocka_unit_test(options_of_a_program),
+		cmocka_unit_test(environment_of_a_program),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
