@@ -3,8 +3,9 @@
  * quiz completion bash|zsh: prints a completion made from the rows of all
  * commands. `make install` puts it where the shells look.
  *
- * bash: tables as associative arrays ("command" or "command sub" to its words)
- * and one fixed function over them. zsh: one _arguments call per command.
+ * bash: tables as associative arrays. zsh: one _arguments call per command.
+ * The functions over them are files of their own, completion/quiz.<shell>. What
+ * the words of a kind are (kernels, machines) is asked of quiz when it is wanted.
  */
 
 #include <stdio.h>
@@ -13,6 +14,10 @@
 
 #include "cmd/commands.h"
 #include "cmd/rows.h"
+#include "spec/arch.h"
+#include "sys/fs.h"
+
+#define FIXED_BYTES_MAX 65536
 
 /* One line of command_rows(), split. Points into the caller's text. */
 struct row {
@@ -41,66 +46,40 @@ static bool is_option(const struct row *r)
 	return str_starts(r->kind, "option");
 }
 
-/* ---- bash ---- */
+/* ---- both ---- */
 
-static const char bash_function[] =
-	"_quiz_values() { # KIND: the words that there are of it\n"
-	"\tcase $1 in\n"
-	"\tkernel|root|profile) quiz \"$1\" list 2>/dev/null | awk 'NR > skip { print $1 }' skip=\"$([ \"$1\" = profile ] && "
-	"echo 0 || echo 1)\" ;;\n"
-	"\tarch) echo \"x86_64 aarch64 s390x ppc64le riscv64\" ;;\n"
-	"\tmachine) quiz ps 2>/dev/null | awk 'NR > 1 { print $1 }' ;;\n"
-	"\tcommand) echo \"${!_quiz_commands[*]}\" ;;\n"
-	"\tesac\n"
-	"}\n"
-	"\n"
-	"_quiz() {\n"
-	"\tlocal cur=${COMP_WORDS[COMP_CWORD]} key=run first=1 i word kind need=\n"
-	"\tCOMPREPLY=()\n"
-	"\tif [ \"$COMP_CWORD\" -eq 1 ] && [ \"${cur#-}\" = \"$cur\" ]; then\n"
-	"\t\tmapfile -t COMPREPLY < <(compgen -W \"${!_quiz_commands[*]}\" -- \"$cur\"; compgen -c -- \"$cur\")\n"
-	"\t\treturn\n"
-	"\tfi\n"
-	"\tif [ \"$COMP_CWORD\" -gt 1 ] && [ -n \"${_quiz_commands[${COMP_WORDS[1]}]+x}\" ]; then\n"
-	"\t\tkey=${COMP_WORDS[1]} first=2\n"
-	"\t\tif [ \"$COMP_CWORD\" -eq 2 ] && [ -n \"${_quiz_subs[$key]+x}\" ] && [ \"${cur#-}\" = \"$cur\" ]; then\n"
-	"\t\t\tmapfile -t COMPREPLY < <(compgen -W \"${_quiz_subs[$key]}\" -- \"$cur\")\n"
-	"\t\t\treturn\n"
-	"\t\tfi\n"
-	"\t\tcase \" ${_quiz_subs[$key]} \" in\n"
-	"\t\t*\" ${COMP_WORDS[2]} \"*) key=\"$key ${COMP_WORDS[2]}\" first=3 ;;\n"
-	"\t\tesac\n"
-	"\tfi\n"
-	"\tfor ((i = first; i < COMP_CWORD; i++)); do # a word that is neither option nor value: the program's\n"
-	"\t\tword=${COMP_WORDS[i]}\n"
-	"\t\tif [ -n \"$need\" ]; then need=; continue; fi\n"
-	"\t\tif [ -n \"${_quiz_takes[$key $word]+x}\" ]; then need=$word\n"
-	"\t\telif [ \"$word\" = -- ] || [ \"${word#-}\" = \"$word\" ]; then\n"
-	"\t\t\tif [ \"$key\" = run ]; then mapfile -t COMPREPLY < <(compgen -f -- \"$cur\"); return; fi\n"
-	"\t\tfi\n"
-	"\tdone\n"
-	"\tif [ -n \"$need\" ]; then\n"
-	"\t\tkind=${_quiz_takes[$key $need]}\n"
-	"\t\tcase $kind in\n"
-	"\t\tdir) mapfile -t COMPREPLY < <(compgen -d -- \"$cur\") ;;\n"
-	"\t\tfile | text) mapfile -t COMPREPLY < <(compgen -f -- \"$cur\") ;;\n"
-	"\t\t*) mapfile -t COMPREPLY < <(compgen -W \"$(_quiz_values \"$kind\")\" -- \"$cur\") ;;\n"
-	"\t\tesac\n"
-	"\telif [ \"${cur#-}\" != \"$cur\" ]; then\n"
-	"\t\tmapfile -t COMPREPLY < <(compgen -W \"${_quiz_options[$key]}\" -- \"$cur\")\n"
-	"\telif [ \"$key\" = run ]; then\n"
-	"\t\tmapfile -t COMPREPLY < <(compgen -c -f -- \"$cur\")\n"
-	"\telse\n"
-	"\t\tcase $key in\n"
-	"\t\thelp) kind=command ;;\n"
-	"\t\t'kernel '* | 'root '* | 'profile '*) kind=${key%% *} ;;\n"
-	"\t\texec | shell | attach | logs | stop | wait | dump | gdb) kind=machine ;;\n"
-	"\t\t*) mapfile -t COMPREPLY < <(compgen -f -- \"$cur\"); return ;;\n"
-	"\t\tesac\n"
-	"\t\tmapfile -t COMPREPLY < <(compgen -W \"$(_quiz_values \"$kind\")\" -- \"$cur\")\n"
-	"\tfi\n"
-	"}\n"
-	"complete -F _quiz quiz\n";
+/* Kinds of words, and what lists them: one at the beginning of each line. */
+static const char *const lists[][2] = {
+	{ "kernel", "quiz kernel list" },     { "root", "quiz root list" }, { "profile", "quiz profile list" },
+	{ "template", "quiz template list" }, { "run", "quiz runs list" },  { "disk", "quiz disk list" },
+	{ "machine", "quiz ps" },
+};
+
+/* What the words of a command are of; of all others they are files. */
+static const char *const words[][2] = {
+	{ "exec", "machine" },	       { "shell", "machine" },	  { "attach", "machine" },     { "logs", "machine" },
+	{ "wait", "machine" },	       { "stop", "machine" },	  { "dump", "machine" },       { "gdb", "machine" },
+	{ "kernel show", "kernel" },   { "kernel rm", "kernel" }, { "root show", "root" },     { "root rm", "root" },
+	{ "template show", "template" }, { "template rm", "template" }, { "runs show", "run" }, { "runs rm", "run" },
+	{ "profile show", "profile" }, { "disk rm", "disk" },	  { "help", "command" },       { "completion", "(bash zsh)" },
+};
+
+/* What completes an option or a word: "file", a kind, or "(one other)" where the words are few and known. */
+static char *action_of(const char *complete)
+{
+	_cleanup_str_ struct str s = STR_INIT;
+	size_t n;
+	const struct arch *archs = arch_table(&n);
+
+	if (!str_eq(complete, "arch"))
+		return mem_strdup(complete);
+	for (size_t i = 0; i < n; i++)
+		str_addf(&s, "%c%s", i ? ' ' : '(', archs[i].name);
+	str_add_char(&s, ')');
+	return str_take(&s);
+}
+
+/* ---- bash ---- */
 
 /* Appends `word` to the value of `key` in a bash table that is printed at the end. */
 struct table {
@@ -133,17 +112,24 @@ static void table_print(struct table *t, const char *name)
 	strv_clear(&t->values);
 }
 
+/* What `option` of `command` takes. */
+static void table_add_option(struct table *t, const struct row *r, const char *option, const char *action)
+{
+	_cleanup_free_ char *key = mem_printf("%s %s", r->command, option);
+
+	table_add(t, key, action);
+}
+
 static void print_bash(char *rows)
 {
-	struct table commands = { 0 }, subs = { 0 }, options = { 0 }, takes = { 0 };
+	struct table commands = { 0 }, subs = { 0 }, options = { 0 }, takes = { 0 }, may_take = { 0 }, of_words = { 0 };
+	struct table of_lists = { 0 };
 	struct row r;
 
 	while (next_row(&rows, &r)) {
 		_cleanup_free_ char *longer = mem_printf("--%s", r.name);
 		_cleanup_free_ char *shorter = mem_printf("-%s", r.letter);
-		_cleanup_free_ char *takes_long = mem_printf("%s %s", r.command, longer);
-		_cleanup_free_ char *takes_short = mem_printf("%s %s", r.command, shorter);
-		const char *kind = *r.complete ? r.complete : "text";
+		_cleanup_free_ char *action = action_of(r.complete);
 
 		if (str_eq(r.kind, "command"))
 			table_add(&commands, r.command, "");
@@ -154,19 +140,28 @@ static void print_bash(char *rows)
 		table_add(&options, r.command, longer);
 		if (*r.letter)
 			table_add(&options, r.command, shorter);
-		if (!*r.usage || !str_eq(r.kind, "option"))
+		if (!*r.usage)
 			continue;
-		table_add(&takes, takes_long, kind);
+		table_add_option(&may_take, &r, longer, action);
+		if (!str_eq(r.kind, "option"))
+			continue;
+		table_add_option(&takes, &r, longer, action);
 		if (*r.letter)
-			table_add(&takes, takes_short, kind);
+			table_add_option(&takes, &r, shorter, action);
 	}
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		table_add(&of_words, words[i][0], words[i][1]);
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		table_add(&of_lists, lists[i][0], lists[i][1]);
 	puts("# bash completion of quiz, made by: quiz completion bash");
 	table_print(&commands, "_quiz_commands");
 	table_print(&subs, "_quiz_subs");
 	table_print(&options, "_quiz_options");
 	table_print(&takes, "_quiz_takes");
+	table_print(&may_take, "_quiz_may_take");
+	table_print(&of_words, "_quiz_words");
+	table_print(&of_lists, "_quiz_lists");
 	putchar('\n');
-	fputs(bash_function, stdout);
 }
 
 /* ---- zsh ---- */
@@ -184,25 +179,31 @@ static void print_zsh_text(const char *s)
 	}
 }
 
-static const char *zsh_action(const char *complete)
+/* "(one other)" stays as it is. Caller frees. */
+static char *zsh_action(const char *complete)
 {
-	static const char *const actions[][2] = {
-		{ "dir", "_files -/" },
-		{ "file", "_files" },
-		{ "kernel", "_quiz_list kernel" },
-		{ "root", "_quiz_list root" },
-		{ "profile", "_quiz_list profile" },
-		{ "arch", "(x86_64 aarch64 s390x ppc64le riscv64)" },
-	};
+	_cleanup_free_ char *action = action_of(complete);
 
-	for (size_t i = 0; i < ARRAY_SIZE(actions); i++)
-		if (str_eq(actions[i][0], complete))
-			return actions[i][1];
-	return "";
+	if (str_eq(action, "dir"))
+		return mem_strdup("_files -/");
+	if (str_eq(action, "file"))
+		return mem_strdup("_files");
+	return *action && *action != '(' ? mem_printf("_quiz_list %s", action) : take_ptr(action);
+}
+
+/* What the words of a command or "command sub" are. Caller frees. */
+static char *zsh_words(const char *command)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (str_eq(words[i][0], command))
+			return zsh_action(words[i][1]);
+	return mem_strdup("_files");
 }
 
 static void print_zsh_option(const struct row *r)
 {
+	_cleanup_free_ char *action = zsh_action(r->complete);
+
 	for (int i = *r->letter ? 0 : 1; i < 2; i++) {
 		bool optional = str_eq(r->kind, "option?");
 
@@ -215,7 +216,7 @@ static void print_zsh_option(const struct row *r)
 		if (*r->usage && !(optional && i == 0)) {
 			fputs(optional ? "::" : ":", stdout);
 			print_zsh_text(r->usage);
-			printf(":%s", zsh_action(r->complete));
+			printf(":%s", action);
 		}
 		puts("' \\");
 	}
@@ -225,6 +226,7 @@ static void print_zsh_option(const struct row *r)
 static void print_zsh_options(const char *rows, const char *command)
 {
 	_cleanup_free_ char *copy = mem_strdup(rows);
+	_cleanup_free_ char *of_words = zsh_words(command);
 	char *at = copy;
 	struct row r;
 
@@ -232,7 +234,12 @@ static void print_zsh_options(const char *rows, const char *command)
 	while (next_row(&at, &r))
 		if (is_option(&r) && str_eq(r.command, command))
 			print_zsh_option(&r);
-	puts(str_eq(command, "run") ? "\t'(-):program:_command_names -e' '*::argument:_normal'" : "\t'*:word:_files'");
+	if (str_eq(command, "run"))
+		puts("\t'(-):program:_command_names -e' '*::argument:_normal'");
+	else if (str_eq(command, "exec"))
+		puts("\t'(-):machine:_quiz_list machine' '*::argument:_normal'");
+	else
+		printf("\t'*:word:%s'\n", of_words);
 }
 
 static void print_zsh_function(const char *rows, const char *command)
@@ -242,7 +249,7 @@ static void print_zsh_function(const char *rows, const char *command)
 	char *at = copy;
 	struct row r;
 
-	printf("\n_quiz_%s() {\n", command);
+	printf("\n_quiz_command_%s() {\n", command);
 	while (next_row(&at, &r))
 		if (str_eq(r.kind, "sub") && str_eq(r.command, command))
 			strv_add(&subs, r.name);
@@ -268,24 +275,19 @@ static void print_zsh_function(const char *rows, const char *command)
 
 static void print_zsh(const char *rows)
 {
-	_cleanup_free_ char *copy = mem_strdup(rows);
+	_cleanup_free_ char *copy = mem_strdup(rows), *again = mem_strdup(rows);
 	char *at = copy;
 	struct row r;
 
-	puts("#compdef quiz\n# zsh completion of quiz, made by: quiz completion zsh\n\n"
-	     "_quiz_list() {\n"
-	     "\tlocal -a found\n"
-	     "\tfound=(${(f)\"$(quiz $1 list 2>/dev/null)\"})\n"
-	     "\t[[ $1 == profile ]] || shift found\n"
-	     "\tcompadd -- ${found%% *}\n"
-	     "}");
+	puts("#compdef quiz\n# zsh completion of quiz, made by: quiz completion zsh\n\ntypeset -gA _quiz_lists=(");
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		printf("\t%s '%s'\n", lists[i][0], lists[i][1]);
+	puts(")");
 	while (next_row(&at, &r))
 		if (str_eq(r.kind, "command"))
 			print_zsh_function(rows, r.command);
-	puts("\n_quiz() {\n\tlocal -a commands\n\tcommands=(");
-	free(copy);
-	copy = mem_strdup(rows);
-	at = copy;
+	puts("\ntypeset -ga _quiz_commands=(");
+	at = again;
 	while (next_row(&at, &r)) {
 		if (!str_eq(r.kind, "command"))
 			continue;
@@ -293,19 +295,24 @@ static void print_zsh(const char *rows)
 		print_zsh_text(r.help);
 		puts("'");
 	}
-	puts("\t)\n"
-	     "\tif (( CURRENT == 2 )) && [[ $words[2] != -* ]]; then\n"
-	     "\t\t_describe command commands\n"
-	     "\t\t_command_names -e\n"
-	     "\telif (( $+functions[_quiz_$words[2]] )) && [[ $words[2] != list ]]; then\n"
-	     "\t\tlocal name=$words[2]\n"
-	     "\t\tshift words; (( CURRENT-- ))\n"
-	     "\t\t_quiz_$name\n"
-	     "\telse\n"
-	     "\t\t_quiz_run\n"
-	     "\tfi\n"
-	     "}\n\n"
-	     "_quiz \"$@\"");
+	puts(")\n");
+}
+
+/* What does not come from tables: a file of share/completion. */
+static int print_fixed(const char *shell, struct error *err)
+{
+	_cleanup_free_ char *path = NULL;
+	_cleanup_str_ struct str text = STR_INIT;
+	struct paths paths = { 0 };
+
+	if (paths_init(&paths, err) < 0)
+		return -1;
+	path = mem_printf("%s/completion/quiz.%s", paths.share, shell);
+	paths_clear(&paths);
+	if (fs_read(path, FIXED_BYTES_MAX, &text, err) < 0)
+		return -1;
+	fwrite(text.p, 1, text.len, stdout);
+	return 0;
 }
 
 static int completion_main(int argc, char **argv, struct error *err)
@@ -323,7 +330,7 @@ static int completion_main(int argc, char **argv, struct error *err)
 		print_zsh(str_cstr(&rows));
 	else
 		print_bash(rows.p);
-	return 0;
+	return print_fixed(argv[0], err);
 }
 
 const struct command cmd_completion = {

@@ -45,7 +45,7 @@ const struct option_row kernel_build_options[KERNEL_BUILD_N_OPTIONS] = {
 	  .help = "run N compilers at once (default: one for each CPU)" },
 	{ "name", 'n', OPTION_REQUIRED, 0, FIELD(name), option_set_text, .metavar = "ID",
 	  .help = "call it ID (default: made from version and flavours)" },
-	{ "arch", 'a', OPTION_REQUIRED, 0, FIELD(arch), option_set_text, .metavar = "ARCH",
+	{ "arch", 'a', OPTION_REQUIRED, 0, FIELD(arch), option_set_text, .metavar = "ARCH", .complete = "arch",
 	  .help = "build for another architecture, with its cross compiler" },
 	{ "keep", 0, OPTION_FLAG, 0, FIELD(keep), option_set_flag, .help = "keep the build folder" },
 	{ "dry-run", 0, OPTION_FLAG, 0, FIELD(is_dry), option_set_flag,

@@ -18,7 +18,7 @@ struct setup_options {
 
 static const struct option_row rows[] = {
 	{ "arch", 'a', OPTION_REQUIRED, 0, offsetof(struct setup_options, arch), option_set_text, NULL, "ARCH", NULL, NULL,
-	  NULL, "architecture of the machines (default: the host's)" },
+	  "arch", "architecture of the machines (default: the host's)" },
 };
 
 static int has_kernel(const struct paths *p, const char *arch, bool *ret, struct error *err)
