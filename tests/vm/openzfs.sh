@@ -26,7 +26,7 @@ like "of this commit" "$out" "*tree *zfs-*
 build=.quiz/openzfs/$(sed -n 's/^kernel = //p' .quiz/quiz.cfg)/build
 holds "the record of its build" test "$(find "$build/module" -name '*.o.cmd' | wc -l)" -gt 100
 is "names the kernel's folder in the store alone" \
-	"$(grep -rlE '/quiz/(sources|build)/' --include='*.cmd' --include=config.log "$build" | head -3)" ""
+	"$(grep -rlE '/quiz/(sources/|build/[0-9])' --include='*.cmd' --include=config.log "$build" | head -3)" ""
 with "modules and programs are the build's" zfs 'zpool version; cat /sys/module/zfs/version'
 like "one version" "$out" "zfs-*
 zfs-kmod-*"
