@@ -65,23 +65,24 @@ static bool is_default(const struct loaded *l, const struct kernel *k)
 static void print_table(const struct loaded *l)
 {
 	const struct kernel_list *list = &l->list;
-	size_t id_width = 2, version_width = 7, flavour_width = 7;
+	size_t id_width = 2, arch_width = 7, version_width = 7, flavour_width = 7;
 
 	for (size_t i = 0; i < list->n; i++) {
 		const struct kernel *k = &list->v[i];
 
 		id_width = strlen(k->id) > id_width ? strlen(k->id) : id_width;
+		arch_width = strlen(k->arch) > arch_width ? strlen(k->arch) : arch_width;
 		version_width = strlen(k->version) > version_width ? strlen(k->version) : version_width;
 		flavour_width = strlen(k->flavour) > flavour_width ? strlen(k->flavour) : flavour_width;
 	}
-	printf("  %-*s  %-8s %-*s  %-*s  %-7s %9s  %7s\n", (int)id_width, "ID", "ARCH", (int)version_width, "VERSION",
+	printf("  %-*s  %-*s  %-*s  %-*s  %-7s %9s  %7s\n", (int)id_width, "ID", (int)arch_width, "ARCH", (int)version_width, "VERSION",
 	       (int)flavour_width, "FLAVOUR", "ORIGIN", "SIZE", "AGE");
 	for (size_t i = 0; i < list->n; i++) {
 		const struct kernel *k = &list->v[i];
 		char size[32], age[32];
 
-		printf("%c %-*s  %-8s %-*s  %-*s  %-7s %9s  %7s\n", is_default(l, k) ? '*' : ' ', (int)id_width, k->id, k->arch,
-		       (int)version_width, k->version, (int)flavour_width, *k->flavour ? k->flavour : "-", k->origin,
+		printf("%c %-*s  %-*s  %-*s  %-*s  %-7s %9s  %7s\n", is_default(l, k) ? '*' : ' ', (int)id_width, k->id, (int)arch_width,
+		       k->arch, (int)version_width, k->version, (int)flavour_width, *k->flavour ? k->flavour : "-", k->origin,
 		       format_size(k->bytes, size, sizeof(size)), helper_age(k->created, age, sizeof(age)));
 	}
 }
