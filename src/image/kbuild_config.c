@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "image/kbuild.h"
+#include "image/store.h"
 #include "sys/fs.h"
 
 /* Bumped when a kernel made by an older quiz from the same input would differ. */
@@ -150,9 +151,9 @@ int kbuild_plan(struct kbuild *b, struct error *err)
 		    !(*c >= 'A' && *c <= 'Z'))
 			return error_set(err, ERROR_USAGE,
 					 "'%s' cannot be a kernel's name: letters, digits and +-._ only", b->id);
-	if (*b->id == '.' || *b->id == '-' || strlen(b->id) > 60)
+	if (!store_is_valid_id(b->id) || strlen(b->id) > 60)
 		return error_set(err, ERROR_USAGE,
-				 "'%s' cannot be a kernel's name: it begins with '.' or '-' or is longer "
+				 "'%s' cannot be a kernel's name: it does not begin with a letter or a digit, or is longer "
 				 "than 60 bytes (a part of uname -r)",
 				 b->id);
 	quoted = mem_printf("\"%s\"", b->localversion);

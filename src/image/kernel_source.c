@@ -455,6 +455,8 @@ static int get_tree(const char *what, struct kernel_source *ret, struct error *e
 	ret->dir = fs_real_path(what, err);
 	if (!ret->dir)
 		return error_wrap(err, "kernel tree '%s'", what);
+	if (!fs_is_dir(ret->dir))
+		return error_set(err, ERROR_USAGE, "cannot build '%s': it is not a folder", ret->dir);
 	if (kernel_source_check_clean(ret->dir, err) < 0)
 		return -1;
 	base = strrchr(ret->dir, '/') + 1;

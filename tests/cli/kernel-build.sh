@@ -264,6 +264,10 @@ holds "and they are gone" test ! -e "$XDG_CACHE_HOME/quiz/sources"
 status "removing one" 0 quiz kernel rm late
 like "says how much it gave back" "$out" "kernel late removed, *B"
 is "nothing half-made is left" "$(find "$store" -mindepth 1 -maxdepth 1 -name '.tmp-*')" ""
+status "a name that the store can not have" 125 quiz kernel build --tree toy --name +toy
+status "no name" 125 quiz kernel build --tree toy --name ""
+status "a file" 125 quiz kernel build --tree toy/Makefile
+like "is no folder" "$err_out" "*toy/Makefile': it is not a folder*"
 cd / || exit 1
 status "no kernel here" 125 quiz kernel build
 status "not a version" 125 quiz kernel build pizza
