@@ -12,10 +12,20 @@
 #include "run/run.h"
 #include "spec/arch.h"
 #include "spec/status.h"
+#include "sys/term.h"
 
+/* A terminal that is the program's, in raw mode, does not go back to the left by itself. */
 static void print(const char *text)
 {
-	fputs(text, stderr);
+	bool is_raw = term_is_raw();
+
+	if (is_raw)
+		fputs("\r\n", stderr);
+	for (const char *p = text; *p; p++) {
+		if (*p == '\n' && is_raw)
+			fputc('\r', stderr);
+		fputc(*p, stderr);
+	}
 }
 
 /* --make: a build that fails is the result, shown as the compiler printed it. */

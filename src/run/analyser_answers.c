@@ -55,6 +55,7 @@ void analyser_set_report(struct analyser *a, uint32_t id, const char *text, size
 		return;
 	if (f->function[0])
 		take_place(f, text, n);
+	f->has_source = true;
 	str_truncate(&f->excerpt, f->context_bytes);
 	str_add_mem(&f->excerpt, text, n);
 	a->set.generation++;

@@ -82,7 +82,7 @@ static bool is_wanted(const struct finding *f, const struct verdict_result *v, b
 {
 	bool decided = v->headline && (f == v->headline || f->cause_id == v->headline->id);
 
-	if (f->excerpt.len <= f->context_bytes || decided != is_first_round)
+	if (f->excerpt.len <= f->context_bytes || f->has_source || decided != is_first_round)
 		return false;
 	return decided || (f->severity >= FINDING_WARN && !f->is_allowed && !f->is_secondary);
 }

@@ -145,9 +145,24 @@ static void read_report(int fd, struct start_report *r, void (*print)(const char
 	}
 }
 
-static const char *crash_of(const struct client *c)
+/* What is to be said of a crash that has not been told yet: the whole, or else what it is called. NULL: there is none. */
+static char *crash_of(const struct client *c, bool was_told)
 {
-	return json_string_value(json_object_get(client_status(c), "crash"));
+	const char *title = json_string_value(json_object_get(client_status(c), "crash"));
+	const char *text = json_string_value(json_object_get(client_status(c), "crash_text"));
+
+	if (!title)
+		return NULL;
+	return text && !was_told ? mem_strdup(text) : mem_printf("quiz: crash: %s\n", title);
+}
+
+static void (*print_crash)(const char *text);
+static bool has_told;
+
+static void tell_crash(const char *text)
+{
+	has_told = true;
+	print_crash(text);
 }
 
 static int with_client(const struct run_request *req, const char *id, const char *purpose, struct client **ret,
@@ -168,7 +183,8 @@ static int run_program(const struct run_request *req, const char *id, void (*pri
 
 	if (with_client(req, id, "run", &c, err) < 0)
 		return -1;
-	r = client_exec_planned(c, ret_status, err);
+	print_crash = print;
+	r = client_exec_planned(c, tell_crash, ret_status, err);
 	if (client_input_error(c)) {
 		_cleanup_free_ char *line = mem_printf("quiz: %s\n", client_input_error(c)->text);
 
@@ -176,7 +192,7 @@ static int run_program(const struct run_request *req, const char *id, void (*pri
 	}
 	client_free(c);
 	if (with_client(req, id, "verdict", &c, NULL) == 0) {
-		*ret_crash = mem_strdup(crash_of(c));
+		*ret_crash = crash_of(c, has_told);
 		*ret_is_up = !str_eq(json_string_value(json_object_get(client_status(c), "state")), "ending");
 		client_free(c);
 	}
@@ -220,9 +236,7 @@ static int be_owner(const struct run_request *req, const char *id, void (*print)
 
 	r = run_program(req, id, print, ret_status, &crash, &is_up, err);
 	if (crash) {
-		_cleanup_free_ char *what = mem_printf("quiz: crash: %s\n", crash);
-
-		print(what);
+		print(crash);
 		*ret_status = 122;
 		if (rs->on_crash == ON_CRASH_SHELL)
 			open_shell(req, id);

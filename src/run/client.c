@@ -44,6 +44,7 @@ struct client {
 	struct error err, input_error;
 	const char *program; /* borrowed; for errors */
 	int fd;		     /* the channel's */
+	void (*told)(const char *text); /* of a crash; or NULL */
 	char *note;	     /* owned; text of the last CLIENT_NOTE */
 	const struct client_stream *stream; /* borrowed; NULL: our own descriptors */
 	bool input_ended;
@@ -223,6 +224,8 @@ static void on_frame(void *ctx, const struct wire_frame *f)
 	} else if (wire_get_client_verdict(f, &verdict) == WIRE_OK) {
 		if (c->waits_verdict)
 			ended(c, (int)verdict.status);
+		else if (c->told && str_eq(verdict.verdict, "crash"))
+			c->told(verdict.json);
 	} else if (wire_get_client_note(f, &note) == WIRE_OK) {
 		free(c->note);
 		c->note = mem_strdup(note.text);
@@ -485,8 +488,9 @@ int client_exec(struct client *c, const struct run_program *p, int *ret_status, 
 	return exec_message(c, &m, p->tty, ret_status, err);
 }
 
-int client_exec_planned(struct client *c, int *ret_status, struct error *err)
+int client_exec_planned(struct client *c, void (*told)(const char *text), int *ret_status, struct error *err)
 {
+	c->told = told;
 	struct wire_start m = { .flags = WIRE_START_PLANNED, .cwd = "", .user = "" };
 
 	c->program = json_string_value(json_object_get(c->status, "program"));

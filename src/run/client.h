@@ -41,8 +41,8 @@ const struct error *client_input_error(const struct client *c);
 
 /* Runs a program with our streams. *ret_status: its status, 128+signal, 126, 127, or 120 when the machine went away. */
 int client_exec(struct client *c, const struct run_program *program, int *ret_status, struct error *err);
-/* The same with the program that the machine was started for (--keep). */
-int client_exec_planned(struct client *c, int *ret_status, struct error *err);
+/* The same with the program that the machine was started for (--keep). told (may be NULL): what is said of a crash meanwhile. */
+int client_exec_planned(struct client *c, void (*told)(const char *text), int *ret_status, struct error *err);
 /* Watches the program of the run, or takes its terminal over. *ret_status: the program's, or 0 after detaching. */
 int client_attach(struct client *c, bool take_over, int *ret_status, struct error *err);
 /* Did it end because the user asked to (Ctrl-] d), and not with the program? */

@@ -103,10 +103,13 @@ static bool parse_prefix(const char *line, uint64_t *ret_us)
 
 static void hold(struct console *c, const char *line, uint64_t time_us)
 {
-	if (c->n_held == HELD_MAX) {
-		put_line(c, c->held[0].line);
-		free(c->held[0].line);
-		memmove(c->held, c->held + 1, --c->n_held * sizeof(*c->held));
+	if (c->n_held == HELD_MAX) { /* half of them at once: a machine that prints without end moves each line once */
+		for (size_t i = 0; i < HELD_MAX / 2; i++) {
+			put_line(c, c->held[i].line);
+			free(c->held[i].line);
+		}
+		c->n_held -= HELD_MAX / 2;
+		memmove(c->held, c->held + HELD_MAX / 2, c->n_held * sizeof(*c->held));
 	}
 	c->held[c->n_held++] = (struct held){ time_us, mem_strdup(line) };
 }

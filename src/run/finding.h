@@ -109,6 +109,7 @@ struct finding {
 	uint32_t count;		/* how often the same fingerprint came */
 	bool is_secondary;	/* follows from cause_id: "panic_on_oops" after the oops */
 	bool is_init_death;	/* panic because PID 1 ended: the machine is lost, not crashed */
+	bool has_source;	/* its excerpt has source lines (annotate.h) */
 	bool is_complete;	/* its report has ended; until then fields may still change */
 	bool is_allowed;	/* --allow or a known issue: told, not counted */
 	char known[128];	/* text of the known issue, or "" */

@@ -200,6 +200,7 @@ void finding_set_take(struct finding_set *s, struct finding *f, struct finding *
 	f->excerpt = from->excerpt;
 	from->excerpt = excerpt;
 	f->context_bytes = from->context_bytes;
+	f->has_source = false;
 	if (f->source != FINDING_FROM_CONSOLE || from->source == FINDING_FROM_CONSOLE) {
 		f->first_line = from->first_line;
 		f->last_line = from->last_line;

@@ -194,6 +194,19 @@ static void add_vmcore(const struct run_facts *f, const char *vmcore, struct str
 	debug_files_clear(&d);
 }
 
+/* Lines for people, each in its own name. */
+static void add_notes(const char *notes, struct str *text)
+{
+	for (const char *p = notes; *p;) {
+		size_t n = strcspn(p, "\n");
+
+		str_add(text, "quiz: ");
+		str_add_line(text, p, n);
+		p += n + (p[n] == '\n');
+	}
+}
+
+
 /* What a person is told: the error first, then what the kernel said. */
 static void report(const struct run_facts *f, const struct record *rec, const struct outcome *o,
 		   const struct verdict_result *v, const char *notes, const json_t *result)
@@ -223,14 +236,7 @@ static void report(const struct run_facts *f, const struct record *rec, const st
 	verdict_text(o->analyser, v, f->spec->verbosity > 0, more, &text);
 	if (o->vmcore)
 		add_vmcore(f, o->vmcore, &text);
-	for (const char *p = notes; *p;) {
-		size_t n = strcspn(p, "\n");
-
-		str_add(&text, "quiz: ");
-		str_add_mem(&text, p, n);
-		str_add_char(&text, '\n');
-		p += n + (p[n] == '\n');
-	}
+	add_notes(notes, &text);
 	if (text.len)
 		print_text(text.p);
 }
@@ -321,6 +327,7 @@ static void prepare_in_background(const struct supervisor_options *run, struct r
 	so.record = &rec;
 	so.run_dir = dir;
 	so.decided = NULL;
+	so.crashed = NULL;
 	so.n_networks = 0;
 	so.has_local = so.waits_for_client = false;
 	so.makes_prepared = true;
@@ -343,6 +350,7 @@ struct run_end {
 	const struct run_plan *plan;
 	const struct record *record;
 	uint64_t started_ms;
+	bool has_terminal; /* ours is the program's */
 };
 
 /* What runs is not what the tree says: asked while the guest is busy, since it looks at some thousand files. */
@@ -388,6 +396,23 @@ static void on_decided(void *ctx, struct outcome *o)
 	json_decref(result);
 }
 
+/* A machine that is kept: the user sees at once what he will be told at its end, and it is not told twice as long. */
+static void on_crashed(void *ctx, struct outcome *o)
+{
+	const struct run_end *end = ctx;
+	const struct verdict_input in = { .analyser = o->analyser };
+	_cleanup_str_ struct str text = STR_INIT, notes = STR_INIT;
+	struct verdict_result v;
+
+	verdict_decide(&in, &v);
+	annotate_findings(end->facts->paths, end->plan->kernel_id, &end->plan->debug_modules, o->analyser, &v, &notes);
+	verdict_text(o->analyser, &v, false, NULL, &text);
+	add_notes(str_cstr(&notes), &text);
+	o->crash_text = mem_strdup(str_cstr(&text));
+	if (end->has_terminal && !end->facts->spec->json)
+		print_text(o->crash_text);
+}
+
 static int waiting_ended_by; /* signal; 0: none */
 
 static int run_once(struct run_facts *f, const struct run_request *req, struct record *rec, struct outcome *o,
@@ -395,12 +420,12 @@ static int run_once(struct run_facts *f, const struct run_request *req, struct r
 {
 	const struct run_background *bg = req->background;
 	struct run_plan plan = { 0 };
-	struct run_end end = { f, &plan, rec, wall_clock_ms() };
+	struct run_end end = { .facts = f, .plan = &plan, .record = rec, .started_ms = wall_clock_ms() };
 	struct supervisor_options so = { .paths = req->paths, .spec = req->spec, .plan = &plan, .caps = &f->caps,
 					 .record = rec, .run_dir = f->run_dir, .networks = f->networks,
 					 .n_networks = f->n_networks, .has_local = !bg,
 					 .waits_for_client = bg && bg->waits_for_client, .note = note,
-					 .started = on_started, .decided = on_decided, .decided_ctx = &end,
+					 .started = on_started, .decided = on_decided, .crashed = on_crashed, .decided_ctx = &end,
 					 .ready = bg ? bg->ready : NULL, .ctx = bg ? bg->ctx : NULL };
 	int r = -1;
 
@@ -408,6 +433,7 @@ static int run_once(struct run_facts *f, const struct run_request *req, struct r
 	    admission_wait(req->paths, f->run_dir, plan.machine.memory_bytes, req->spec->max_memory_bytes, note,
 			   &waiting_ended_by, err) == 0) {
 		describe_for_v(f, &plan);
+		end.has_terminal = !bg && plan.program.tty;
 		r = supervisor_run(&so, o, err);
 	}
 	if (r == 0 && plan.can_prepare && !req->spec->cold && !o->was_prepared && !kvm_has_failed(o) &&

@@ -568,6 +568,21 @@ void server_verdict(struct server *sv, int status, const char *verdict, const ch
 				     .json = strlen(json) < WIRE_PAYLOAD_MAX / 2 ? json : "{}");
 }
 
+static bool runs_program(const struct client *c)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(c->remotes); i++)
+		if (c->remotes[i].client && c->remotes[i].is_program)
+			return true;
+	return false;
+}
+
+void server_crashed(struct server *sv, const char *text)
+{
+	for (size_t i = 0; i < CLIENTS_MAX; i++)
+		if (sv->clients[i] && runs_program(sv->clients[i]) && strlen(text) < WIRE_PAYLOAD_MAX / 2)
+			channel_send(sv->clients[i]->ch, 0, client_verdict, .status = STATUS_CRASH, .verdict = "crash", .json = text);
+}
+
 void server_console_line(struct server *sv, const char *text, size_t n)
 {
 	for (size_t i = 0; i < CLIENTS_MAX; i++) {

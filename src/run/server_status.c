@@ -21,7 +21,7 @@ static json_t *networks_json(const struct supervisor *s)
 	return a;
 }
 
-char *server_status(const struct supervisor *s)
+char *server_status(struct supervisor *s)
 {
 	const struct run_plan *p = s->opt.plan;
 	_cleanup_str_ struct str program = STR_INIT;
@@ -57,6 +57,8 @@ char *server_status(const struct supervisor *s)
 	json_object_set_new(o, "networks", networks_json(s));
 	json_object_set_new(o, "tty", json_boolean(p->program.tty));
 	json_object_set_new(o, "crash", analyser_crash(s->analyser) ? json_string(analyser_crash(s->analyser)->title) : json_null());
+	sup_tell_crash(s, true);
+	json_object_set_new(o, "crash_text", s->out->crash_text ? json_string(s->out->crash_text) : json_null());
 	json_object_set_new(o, "gdb", s->guest && vmm_gdb_socket(guest_vmm(s->guest))
 					      ? json_string(vmm_gdb_socket(guest_vmm(s->guest)))
 					      : json_null());

@@ -32,6 +32,7 @@ void outcome_clear(struct outcome *o)
 	analyser_free(o->analyser);
 	free(o->lost_why);
 	free(o->template_why);
+	free(o->crash_text);
 	free(o->counters);
 	free(o->vmcore);
 	free(o->kvm_refusal);

@@ -41,7 +41,9 @@ struct supervisor_options {
 	void (*decided)(void *ctx, struct outcome *o);
 	/* The program has just been started: for what takes a moment and nobody waits for. May be NULL. */
 	void (*started)(void *ctx, struct outcome *o);
-	void *decided_ctx; /* of both */
+	/* The kernel has crashed, and its machine is kept: its report is complete. Puts it into o->crash_text. May be NULL. */
+	void (*crashed)(void *ctx, struct outcome *o);
+	void *decided_ctx; /* of the three */
 	void (*ready)(void *ctx); /* the program runs, or the machine waits for its client; may be NULL */
 	void *ctx;
 };
@@ -71,6 +73,7 @@ struct outcome {
 	size_t n_stages;
 	struct strv warnings;	       /* for people, quiet or not: what the program could not have of us */
 	struct strv notes;	       /* for people: what could not be brought back from the guest, and the like */
+	char *crash_text;	       /* owned; what the user was told of a crash while the machine goes on, or NULL */
 	char *counters;		       /* owned; "name=value" lines at the end */
 	char *vmcore;		       /* owned; path of the memory written at the end, or NULL */
 };

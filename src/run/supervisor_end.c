@@ -37,6 +37,7 @@ void sup_die(struct supervisor *s, uint64_t grace_ms)
 		return;
 	s->state = SUP_DYING;
 	watchdog_stop(s);
+	loop_timer_remove(s->loop, s->timer_dying); /* of a power-off that was awaited */
 	s->timer_dying = loop_timer(s->loop, grace_ms, on_grace_over, s);
 }
 
@@ -114,6 +115,10 @@ void sup_leave(struct supervisor *s)
 {
 	loop_timer_remove(s->loop, s->timer_dying);
 	s->timer_dying = 0;
+	/* What the kernel said in its last moment: if that was a crash, more of it is waited for. */
+	guest_drain_console(s->guest);
+	if (s->state >= SUP_DYING)
+		return;
 	s->state = SUP_DYING;
 	vmm_kill(guest_vmm(s->guest));
 	if (s->local)

@@ -24,6 +24,17 @@ struct analyser *sup_new_analyser(const struct supervisor *s)
 	return analyser_new(&ao);
 }
 
+void sup_tell_crash(struct supervisor *s, bool is_now)
+{
+	const struct finding *f = analyser_crash(s->analyser);
+
+	if (!f || s->out->crash_text || !s->opt.crashed || (!f->is_complete && !is_now))
+		return;
+	s->opt.crashed(s->opt.decided_ctx, s->out);
+	if (s->server && s->out->crash_text)
+		server_crashed(s->server, s->out->crash_text);
+}
+
 void sup_after_analysis(struct supervisor *s)
 {
 	enum on_crash on_crash = s->opt.spec->on_crash;
@@ -41,6 +52,8 @@ void sup_after_analysis(struct supervisor *s)
 		sup_end_early(s, CRASH_GRACE_MS);
 	else
 		watchdog_hang_check(s);
+	if (keeps && s->state < SUP_DYING)
+		sup_tell_crash(s, false);
 }
 
 static void on_analyser_timer(void *ctx)

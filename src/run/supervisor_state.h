@@ -173,6 +173,8 @@ void sup_ready(struct supervisor *s);
 struct analyser *sup_new_analyser(const struct supervisor *s);
 /* After anything was fed to the analyser. */
 void sup_after_analysis(struct supervisor *s);
+/* What crashed is told once, as soon as its report is complete, or now. Nothing crashed: does nothing. */
+void sup_tell_crash(struct supervisor *s, bool is_now);
 /* Starts a VMM whose guest's events come here. */
 int sup_start_guest(struct supervisor *s, const struct machine *m, struct guest **ret, struct error *err);
 
@@ -254,8 +256,10 @@ void server_free(struct server *sv);
 /* Watchers and waiters are told. */
 void server_program_ended(struct server *sv, const struct wire_exit *m);
 void server_verdict(struct server *sv, int status, const char *verdict, const char *json);
+/* The kernel has crashed and the machine goes on: who runs the program there is told. */
+void server_crashed(struct server *sv, const char *text);
 void server_console_line(struct server *sv, const char *text, size_t n);
 
 /* ---- server_status.c ---- */
 /* JSON; the caller frees. */
-char *server_status(const struct supervisor *s);
+char *server_status(struct supervisor *s);

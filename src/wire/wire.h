@@ -273,7 +273,10 @@ const char *wire_stage_name(uint32_t stage);
 #define WIRE_FIELDS_CLIENT_LOGS(F) F(u32, kinds) F(u8, follow)
 /* force=0: TERM to the program, then an orderly end; force=1: kill the machine. */
 #define WIRE_FIELDS_CLIENT_STOP(F) F(u8, force)
-/* Ask for CLIENT_VERDICT when the machine ends (machine=1) or its first program (machine=0). */
+/*
+ * Ask for CLIENT_VERDICT when the machine ends (machine=1) or its first program (machine=0). Who runs that program gets
+ * one unasked when the kernel crashes and the machine goes on: verdict "crash", and the text for people in place of JSON.
+ */
 #define WIRE_FIELDS_CLIENT_WAIT(F) F(u8, machine)
 #define WIRE_FIELDS_CLIENT_VERDICT(F) F(u32, status) F(str, verdict) F(str, json)
 /* vmcore to an absolute path of the host; answered by CLIENT_NOTE. */

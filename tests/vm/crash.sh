@@ -72,6 +72,7 @@ told bug "BUG() at crashme.c:$(line_of 'BUG_ON(zero == 0)')" "BUG_ON(zero == 0)"
 class_is bug bug
 crash listadd 122
 told listadd "list_add"
+class_is listadd bug
 like "listadd: the line, two inlined functions above it" "$err_out" "*in list_add at *list.h:*, in crashme_listadd at crashme.c:*"
 crash smash 122
 told smash "stack"
@@ -81,8 +82,10 @@ told warntext "WARNING at crashme.c:$(line_of 'WARN(zero == 0,')*the value 0 is 
 like "warntext: the line of source" "$err_out" "*crashme_warntext+*crashme.c:*| WARN(zero == 0, *"
 like "warntext: its caller's line" "$err_out" "*crashme_write*crashme.c:*| cases\[i\].fn();*"
 verdict_is warntext failed
+class_is warntext warn
 crash refcount 122 --strict
 told refcount "refcount_t: *in crashme_refcount" "refcount_dec(&r)"
+class_is refcount bug
 
 # Blocked tasks are reported after two seconds here; the program never ends.
 before="echo 2 >/proc/sys/kernel/hung_task_timeout_secs"
@@ -103,6 +106,39 @@ crash rcustall 3 --hang-grace 60s -c 2
 told rcustall "rcu*stall"
 class_is rcustall stall
 
+# Memory runs out: told, and the status is the program's. Nothing is left of the shell's child but its status.
+status "oom: status" 3 quiz -m 512M -C 'tail /dev/zero; exit 3'
+told oom "Out of memory: Kill*tail"
+class_is oom oom
+
+# No root file system. PID 1 is not ours then.
+status "boot failure: status" 123 quiz --cold --append rdinit=/nowhere true
+told "boot failure" "no root file system"
+class_is "boot failure" boot-failure
+
+# A module that was built for another kernel.
+release=$(cat "$store/build/include/config/kernel.release")
+sed "s/vermagic=${release%?}./vermagic=${release%?}~/" crashme.ko >other.ko
+status "module mismatch: status" 4 quiz -C 'insmod ./other.ko || exit 4'
+told "module mismatch" "version magic*should be*$release"
+class_is "module mismatch" module-mismatch
+
+# What is worth knowing and no more: a program's own fault.
+printf 'int main(void)\n{\n\treturn *(volatile int *)8;\n}\n' >fault.c
+holds "a program that faults" cc -o fault fault.c
+status "info: status" 139 quiz ./fault
+is "info: nobody is accused" "$err_out" ""
+class_is info info
+
+# ---- when it is noticed ----
+
+# At once, not at the time limit and not when the program ends, which it does not.
+status "an oops ends the run" 122 quiz --timeout 9m -C "insmod $tree/crashme.ko; (echo bug >/proc/crashme); sleep 1000"
+told "an oops that only a child saw" "BUG() at crashme.c" "BUG_ON(zero == 0)"
+status "a panic ends the run" 122 quiz --timeout 9m -C "insmod $tree/crashme.ko; echo panic >/proc/crashme; sleep 1000"
+# The program ends with success in the moment in which the kernel crashes.
+status "an oops at the very end" 122 quiz -C "insmod $tree/crashme.ko; (echo bug >/proc/crashme) & wait; exit 0"
+
 # ---- what only the default kernel's run has to show ----
 
 if [ -z "$flavour" ]; then
@@ -111,6 +147,7 @@ if [ -z "$flavour" ]; then
 	crash panic 122
 	told panic "panic: crashme: asked for it"
 	verdict_is panic crash
+	class_is panic panic
 	crash stack 122
 	told stack "stack*recurse"
 	crash warn 3 --allow 'warn:crashme_*' --strict
@@ -129,10 +166,21 @@ if [ -z "$flavour" ]; then
 
 	# What becomes of the machine.
 	crash null 122 --on-crash=keep
-	told "null, kept" "NULL pointer dereference in crashme_null"
+	told "null, kept" "NULL pointer dereference in crashme_null" "(volatile int *)0x10 = 1"
+	like "null, kept: the stack, with its source" "$err_out" "*crash: the kernel crashed*| crashme_write*crashme.c:*| cases\[i\].fn();*"
 	kept=$(printf '%s\n' "$err_out" | sed -n 's/^quiz: machine \([^ ]*\) stays up.*/\1/p')
 	status "--on-crash=keep: the machine is there" 0 quiz exec "$kept" true
 	status "--on-crash=keep: until it is stopped" 0 quiz stop "$kept"
+	# The user reads of it while the program goes on: only then does he let it end.
+	quiz --on-crash=keep --timeout 10m -C "insmod $tree/crashme.ko; (echo null >/proc/crashme); while [ ! -e /shared/go ]; do sleep 0.1; done" >"$scratch/kept.out" 2>"$scratch/kept.err" </dev/null &
+	pid=$!
+	holds "--on-crash=keep: the crash is shown while the program runs" wait_for 120 grep -q 'crashme_null.*crashme.c' "$scratch/kept.err"
+	holds "and that still runs" kill -0 "$pid"
+	quiz exec . touch /shared/go
+	wait "$pid"
+	is "and the status is the crash's" $? 122
+	is "and it is told in full once" "$(grep -c 'the kernel crashed' "$scratch/kept.err")" 1
+	status "and the machine is stopped" 0 quiz stop .
 	crash null 122 --on-crash=shell
 	told "null, with a shell that has nothing to read" "NULL pointer dereference in crashme_null"
 
