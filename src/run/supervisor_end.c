@@ -35,6 +35,7 @@ void sup_die(struct supervisor *s, uint64_t grace_ms)
 {
 	if (s->state >= SUP_DYING)
 		return;
+	s->out->facts.is_cut_off |= s->state == SUP_COLLECT || s->state == SUP_FINISH;
 	s->state = SUP_DYING;
 	watchdog_stop(s);
 	loop_timer_remove(s->loop, s->timer_dying); /* of a power-off that was awaited */
@@ -86,7 +87,6 @@ void sup_no_room(struct supervisor *s, const struct error *err)
 	if (s->state >= SUP_DYING)
 		return;
 	s->out->facts.has_no_room = true;
-	s->out->facts.is_cut_off = s->state == SUP_COLLECT || s->state == SUP_FINISH;
 	s->out->error = *err;
 	sup_die(s, LAST_WORDS_MS);
 }
@@ -100,7 +100,6 @@ void sup_lost(struct supervisor *s, const char *why)
 	free(s->out->lost_why);
 	s->out->lost_why = mem_strdup(why);
 	s->out->facts.is_lost = true;
-	s->out->facts.is_cut_off = s->state == SUP_COLLECT || s->state == SUP_FINISH;
 	sup_die(s, LAST_WORDS_MS);
 }
 

@@ -100,7 +100,7 @@ static bool decide_by_machine(const struct verdict_input *in, struct verdict_res
 		set(ret, VERDICT_NOBOOT, "the machine did not boot");
 	} else if (in->setup_failed) {
 		set(ret, VERDICT_SETUP, "the machine could not be set up; the program was not started");
-	} else if (in->program >= PROGRAM_EXITED && !in->is_hung) {
+	} else if (in->program >= PROGRAM_EXITED && !in->is_hung && !in->timed_out) {
 		return false; /* it ended: whatever happened to the machine afterwards */
 	} else if (in->interrupted_by) {
 		set(ret, VERDICT_INTERRUPTED, "interrupted");
@@ -139,6 +139,11 @@ void verdict_decide(const struct verdict_input *in, struct verdict_result *ret)
 	/* What the program did was still to be written out, and a panic there is seen: no success without it. */
 	if (in->is_cut_off && in->has_no_room && in->program == PROGRAM_EXITED && in->value == 0) {
 		set(ret, VERDICT_SETUP, "the host had no room for all that was to be written");
+		return;
+	}
+	if (in->is_cut_off && in->interrupted_by && in->program == PROGRAM_EXITED && in->value == 0) {
+		set(ret, VERDICT_INTERRUPTED, "interrupted before all was written");
+		ret->status = 128 + in->interrupted_by;
 		return;
 	}
 	if (in->is_cut_off && in->program == PROGRAM_EXITED && in->value == 0) {

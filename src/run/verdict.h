@@ -52,7 +52,7 @@ struct verdict_input {
 	bool output_failed; /* what the program wrote could not be passed on (a full disk) */
 	bool is_cut_off;    /* and that after the program, before the guest had said that all is flushed */
 	bool is_hung;	    /* no answer to heartbeats, VMM stopped, or no end within the grace period (analyser_hang_since) */
-	bool timed_out;
+	bool timed_out;     /* the program ran at its time limit; it may have ended while it was asked why */
 	bool has_no_room;   /* the host's disk is full, or what the guest may fill of it: ended for that */
 	int interrupted_by; /* signal, or 0 */
 

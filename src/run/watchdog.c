@@ -125,6 +125,8 @@ static void on_limit(void *ctx)
 	struct supervisor *s = ctx;
 
 	s->timer_limit = 0;
+	if (s->out->facts.program >= PROGRAM_EXITED) /* the shell after it has no limit */
+		return;
 	s->out->facts.timed_out = true;
 	hang_report(s, s->unanswered_pings >= MISSED_PINGS, let_go);
 }
@@ -133,7 +135,7 @@ void watchdog_program(struct supervisor *s)
 {
 	loop_timer_remove(s->loop, s->timer_boot);
 	s->timer_boot = 0;
-	if (s->opt.spec->timeout_ms)
+	if (s->opt.spec->timeout_ms && !s->is_shell)
 		s->timer_limit = loop_timer(s->loop, s->opt.spec->timeout_ms, on_limit, s);
 }
 

@@ -70,10 +70,12 @@ static const struct row rows[] = {
 	{ "no answer", "", { .program = PROGRAM_RUNNING, .is_hung = true }, VERDICT_HANG, 121, NULL },
 	{ "time limit", "", { .program = PROGRAM_RUNNING, .timed_out = true }, VERDICT_TIMEOUT, 124, NULL },
 	{ "time limit, lost by our own killing", "", { .program = PROGRAM_RUNNING, .timed_out = true, .is_lost = true }, VERDICT_TIMEOUT, 124, NULL },
+	{ "time limit, and it ended while it was asked why", "", { .program = PROGRAM_EXITED, .timed_out = true }, VERDICT_TIMEOUT, 124, NULL },
 	{ "did not boot", "", { .program = PROGRAM_NOT_STARTED, .boot_failed = true }, VERDICT_NOBOOT, 123, NULL },
 	{ "no root", NOROOT, { .program = PROGRAM_NOT_STARTED, .is_lost = true }, VERDICT_NOBOOT, 123, "no root" },
 	{ "setup", "", { .program = PROGRAM_NOT_STARTED, .setup_failed = true }, VERDICT_SETUP, 125, NULL },
 	{ "interrupted", "", { .program = PROGRAM_RUNNING, .interrupted_by = 2 }, VERDICT_INTERRUPTED, 130, NULL },
+	{ "interrupted before all was written", "", { .program = PROGRAM_EXITED, .interrupted_by = 2, .is_cut_off = true }, VERDICT_INTERRUPTED, 130, NULL },
 	{ "interrupted after its end", "", { .program = PROGRAM_EXITED, .value = 1, .interrupted_by = 2 }, VERDICT_FAILED, 1, NULL },
 };
 /* clang-format on */
