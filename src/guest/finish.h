@@ -8,8 +8,10 @@
 
 /* Opens the counters' files, so that a template has them open for its clones. */
 void finish_open_counts(void);
-/* COUNTS: those of the kernel's counters that this kernel has. */
-void finish_send_counts(void);
+/* Reads them, for a template's clones that have no reason to. All of the kernel's messages should have been read before. */
+void finish_read_counts(void);
+/* COUNTS: those of the counters that this kernel has; as they are known, when all of its messages have been read and there was none. */
+void finish_send_counts(bool is_kmsg_read);
 
 /* Ends all processes, unmounts what can be, syncs, powers off. Does not return. */
 _Noreturn void finish_power_off(void);

@@ -207,7 +207,7 @@ static enum handler_outcome do_counters(const struct wire_frame *f, struct error
 
 	if (wire_get_counters(f, &m) != WIRE_OK)
 		return HANDLER_MALFORMED;
-	finish_send_counts();
+	finish_send_counts(false);
 	return HANDLER_DONE;
 }
 

@@ -12,6 +12,7 @@
 #include "guest/file.h"
 
 static int kmsg = -1;
+static uint64_t n_read;
 
 static int hex_digit(char c)
 {
@@ -88,6 +89,11 @@ int kmsg_fd(void)
 	return kmsg;
 }
 
+uint64_t kmsg_n_read(void)
+{
+	return n_read;
+}
+
 bool kmsg_forward(unsigned most)
 {
 	static char buf[KMSG_RECORD_MAX + 1];
@@ -99,13 +105,17 @@ bool kmsg_forward(unsigned most)
 		if (!channel_can_stream())
 			return false;
 		n = read(kmsg, buf, KMSG_RECORD_MAX);
-		/* EPIPE: the ring lapped us; the next read goes on at the oldest record and its number shows the gap. */
-		if (n < 0 && (errno == EPIPE || errno == EINTR))
+		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
 			return true;
+		n_read++;
 		if (n <= 0) {
-			if (n < 0 && errno == EINVAL) /* a record larger than our buffer can not be; skip it all the same */
+			/*
+			 * EPIPE: the ring lapped us; the next read goes on at the oldest record and its number shows the
+			 * gap. EINVAL: a record larger than our buffer, which can not be, is skipped all the same.
+			 */
+			if (n < 0 && (errno == EPIPE || errno == EINVAL))
 				continue;
 			close_fd(&kmsg);
 			return true;

@@ -34,6 +34,8 @@ void kmsg_open(void);
 /* Takes over fd, which delivers one record per read (tests). */
 void kmsg_open_fd(int fd);
 int kmsg_fd(void); /* to be polled; -1: none */
+/* Records that were read, and losses that were noticed: unchanged when all is read, the kernel has said nothing. */
+uint64_t kmsg_n_read(void);
 
 /* Sends up to `most` records while the channel has room. True when there is nothing left to read now. */
 bool kmsg_forward(unsigned most);

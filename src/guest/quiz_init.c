@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -41,11 +42,12 @@
 #error "the build names the agent by the hash of its sources: -DAGENT_ID=\"...\""
 #endif
 
-#define N_OWN_FDS 3   /* in front of the sessions': the channel, the kernel's log, the share that is mounted when touched */
+#define N_OWN_FDS 4   /* in front of the sessions': channel, kernel's log, the share that is mounted when touched, children */
 #define KMSG_BATCH 16 /* records at a time when nobody else has anything to do */
 
 static bool is_machine;
-static volatile sig_atomic_t got_child;
+static int children_fd = -1;
+static volatile sig_atomic_t got_child; /* without children_fd */
 
 static void on_child(int signo)
 {
@@ -53,19 +55,26 @@ static void on_child(int signo)
 	got_child = 1;
 }
 
-/* SIGCHLD is delivered only while we wait, so that none is missed. */
+/*
+ * By a descriptor: less than half of the code of a handler's call and return,
+ * which a clone of a short program would run once. A kernel without signalfd
+ * delivers SIGCHLD, only while we wait, so that none is missed.
+ */
 static void watch_children(sigset_t *ret_while_waiting)
 {
 	struct sigaction sa = { .sa_handler = on_child };
 	sigset_t blocked;
 
-	sigemptyset(&sa.sa_mask);
-	sigaction(SIGCHLD, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&blocked);
 	sigaddset(&blocked, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &blocked, ret_while_waiting);
 	sigdelset(ret_while_waiting, SIGCHLD);
+	children_fd = signalfd(-1, &blocked, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (children_fd >= 0)
+		return;
+	sigemptyset(&sa.sa_mask);
+	sigaction(SIGCHLD, &sa, NULL);
 }
 
 /* Everybody's orphans end up here too; they are just waited for. */
@@ -125,7 +134,7 @@ static void turn(const sigset_t *while_waiting, bool at_once)
 {
 	static struct pollfd fds[N_OWN_FDS + SESSION_POLL_MAX];
 	const struct timespec now = { 0 };
-	bool is_still = request_is_still(), wants_kmsg;
+	bool is_still = request_is_still(), is_told, wants_kmsg;
 	size_t n = N_OWN_FDS;
 	int ready;
 
@@ -135,9 +144,10 @@ static void turn(const sigset_t *while_waiting, bool at_once)
 		fds[0].events |= POLLOUT;
 	fds[1] = (struct pollfd){ .fd = wants_kmsg ? kmsg_fd() : -1, .events = POLLIN };
 	fds[2] = (struct pollfd){ .fd = is_still ? -1 : automount_fd(), .events = POLLIN };
+	fds[3] = (struct pollfd){ .fd = is_still ? -1 : children_fd, .events = POLLIN };
 	if (!is_still)
 		n += session_poll(fds + N_OWN_FDS);
-	ready = ppoll(fds, n, at_once ? &now : NULL, while_waiting);
+	ready = ppoll(fds, n, at_once ? &now : NULL, children_fd >= 0 ? NULL : while_waiting);
 	if (ready < 0)
 		for (size_t i = 0; i < n; i++)
 			fds[i].revents = 0;
@@ -152,11 +162,18 @@ static void turn(const sigset_t *while_waiting, bool at_once)
 	if (request_is_still())
 		return;
 	handle_frames();
-	if (got_child) {
-		got_child = 0;
-		reap();
+	if (fds[3].revents & POLLIN) {
+		struct signalfd_siginfo one; /* however many children: SIGCHLD is pending once */
+
+		got_child = read(children_fd, &one, sizeof(one)) > 0;
 	}
+	is_told = got_child && session_last_has_ended();
+	if (got_child && !is_told)
+		reap();
+	got_child = 0;
 	session_run(fds + N_OWN_FDS, is_still ? 0 : n - N_OWN_FDS);
+	if (is_told)
+		reap();
 	if (!request_advance())
 		finish_lost(is_machine, "a message on the agent channel that breaks the protocol");
 	if (fds[2].revents)

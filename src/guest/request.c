@@ -123,6 +123,8 @@ static void settle_advance(void)
 	if (settle.state == DRAINING) {
 		if (!kmsg_send_all(settle.deadline_ns) || !channel_can_answer())
 			return;
+		if (settle.then == THEN_BE_STILL)
+			finish_read_counts(); /* for the clones */
 		send_result(settle.id, 0, "");
 		settle.state = LEAVING;
 	}
@@ -285,7 +287,7 @@ static bool handle_session(const struct wire_frame *f)
 		} else {
 			/* What was done is told before the program can do anything: a host that heard nothing may begin again. */
 			channel_flush();
-			session_start(f->session, &m.start);
+			session_start(f, &m.start);
 		}
 		return true;
 	case WIRE_DATA:

@@ -151,8 +151,6 @@ static int share_at(const struct automount_share *share, bool is_later)
 			automount_arm(share); /* where that can not be, the clones mount it */
 		return r;
 	}
-	if (automount_has(share->tag, share->path))
-		return 0;
 	/* The folder is there, most of the time: in a clone looking first would be a third of the work. */
 	r = mount(share->tag, share->path, "9p", share->flags, share->options);
 	if (r < 0 && errno == ENOENT) {
@@ -174,12 +172,15 @@ int root_share(const struct wire_share *m, struct error *err)
 		m->tag, path, data, MS_NODEV | MS_NOSUID | (m->flags & WIRE_SHARE_RW ? 0 : MS_RDONLY)
 	};
 
+	/* A clone of a template that has it mounts it when somebody touches it. */
+	if (automount_has(m->tag, path))
+		return 0;
 	if (path[0] != '/')
 		return error_set(err, ERROR_USAGE, "'%s' is no absolute path for a share", path);
 	if ((m->flags & WIRE_SHARE_HOST_ROOT) && is_assembled)
 		return error_set(err, ERROR_USAGE, "the root is assembled already");
 	file_path(data, sizeof(data), "trans=virtio,version=9p2000.L,msize=512000,cache=%s", cache);
-	if (!automount_has(m->tag, path) && automount_touch(path, err) < 0)
+	if (automount_touch(path, err) < 0)
 		return -1;
 	if (share_at(&share, m->flags & WIRE_SHARE_LATER) < 0) {
 		if (errno == ENODEV)

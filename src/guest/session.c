@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -53,7 +54,7 @@ struct output {
 static struct session {
 	enum state state;
 	uint16_t number;
-	bool is_tty, is_files, is_hook, is_last, has_ended;
+	bool is_tty, is_files, is_hook, is_last, has_said_all, has_ended;
 	pid_t pid;
 	int report_fd;		/* STARTING: end of file when execve succeeded */
 	int in_fd;		/* -1: closed */
@@ -136,11 +137,11 @@ static int open_pipes(struct session *s, const struct wire_start *m, struct spaw
 }
 
 /* The process that a template had ready, with its pipes. */
-static bool take_spare(struct session *s, const struct wire_start *m)
+static bool take_spare(struct session *s, const struct wire_frame *f, const struct wire_start *m)
 {
 	struct spare_ends e;
 
-	if (!spare_take(s->number, m, &e))
+	if (!spare_take(f, m, &e))
 		return false;
 	s->pid = e.pid;
 	s->in_fd = e.in;
@@ -176,9 +177,10 @@ void session_refuse(uint16_t number, int errnum, const char *text)
 	send_started(number, WIRE_STAGE_LIMIT, errnum, 0, text);
 }
 
-void session_start(uint16_t number, const struct wire_start *m)
+void session_start(const struct wire_frame *f, const struct wire_start *m)
 {
 	struct spawn_fds fds = { -1, -1, -1, -1, false };
+	uint16_t number = f->session;
 	struct session *s;
 	int e;
 
@@ -195,7 +197,7 @@ void session_start(uint16_t number, const struct wire_start *m)
 		session_refuse(number, EAGAIN, "too many programs at once");
 		return;
 	}
-	if (take_spare(s, m)) {
+	if (take_spare(s, f, m)) {
 		s->state = STARTING;
 		return;
 	}
@@ -231,8 +233,7 @@ static void check_started(struct session *s)
 		clear(s);
 		return;
 	}
-	close_fd(&s->report_fd);
-	s->state = s->has_ended ? ENDED : RUNNING;
+	s->state = s->has_ended ? ENDED : RUNNING; /* the pipe is closed with the others */
 	send_started(s->number, WIRE_STAGE_OK, 0, s->pid, "");
 	if (!is_program_reported && !s->is_hook && !s->is_files) {
 		is_program_reported = true;
@@ -260,6 +261,28 @@ bool session_reaped(pid_t pid, int wait_status, const struct rusage *ru)
 		if (s->state == RUNNING)
 			s->state = ENDED;
 		return true;
+	}
+	return false;
+}
+
+/* siginfo_t to what wait4(2) says. */
+static int wait_status_of(const siginfo_t *si)
+{
+	return si->si_code == CLD_EXITED ? si->si_status << 8 : si->si_status | (si->si_code == CLD_DUMPED ? 0x80 : 0);
+}
+
+bool session_last_has_ended(void)
+{
+	for (size_t i = 0; i < WIRE_SESSIONS_MAX; i++) {
+		struct session *s = &sessions[i];
+		siginfo_t si = { 0 };
+		struct rusage ru; /* 64-bit architectures have the kernel's in the C library's form */
+
+		if (s->state == FREE || !s->is_last || s->has_ended || sizeof(long) < 8)
+			continue;
+		if (syscall(SYS_waitid, P_PID, s->pid, &si, WEXITED | WNOHANG | WNOWAIT, &ru) < 0 || si.si_pid != s->pid)
+			return false;
+		return session_reaped(s->pid, wait_status_of(&si), &ru);
 	}
 	return false;
 }
@@ -453,14 +476,14 @@ static void send_exit(struct session *s)
 /* What FINISH would send, without its round trip: the machine has nothing else to do. False: not all of it is out yet. */
 static bool has_said_all(struct session *s)
 {
-	if (!s->is_last)
+	if (!s->is_last || s->has_said_all)
 		return true;
 	if (!s->last_deadline_ns)
 		s->last_deadline_ns = clock_mono_ns() + KMSG_ALL_NS;
 	if (!kmsg_send_all(s->last_deadline_ns) || !channel_can_answer())
 		return false;
-	finish_send_counts();
-	s->is_last = false;
+	finish_send_counts(true);
+	s->has_said_all = true;
 	return true;
 }
 
@@ -482,6 +505,8 @@ static void advance(struct session *s)
 	if (s->out[WIRE_STDOUT].fd >= 0 || s->out[WIRE_STDERR].fd >= 0 || !has_said_all(s) || !channel_can_answer())
 		return;
 	send_exit(s);
+	if (s->is_last)
+		channel_flush(); /* nothing that is left to do is worth waiting for */
 	clear(s);
 }
 

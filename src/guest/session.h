@@ -23,7 +23,7 @@
 #define SESSION_POLL_MAX (WIRE_SESSIONS_MAX * 4 + DRAIN_MAX)
 
 /* Always answered by STARTED. */
-void session_start(uint16_t number, const struct wire_start *m);
+void session_start(const struct wire_frame *f, const struct wire_start *m);
 /* Answered by STARTED as well: nothing is started. */
 void session_refuse(uint16_t number, int errnum, const char *text);
 bool session_exists(uint16_t number);
@@ -37,6 +37,12 @@ void session_signal(uint16_t number, const struct wire_signal *m);
 
 /* A child was reaped; true when it was a session's. */
 bool session_reaped(pid_t pid, int wait_status, const struct rusage *ru);
+/*
+ * Has the program ended after which the machine has nothing to do? True: it is
+ * told like a reaped one, and still to be reaped. That is some hundred blocks
+ * of code to translate, for which the host need not wait.
+ */
+bool session_last_has_ended(void);
 
 /* What to wait for; fds has room for SESSION_POLL_MAX. Returns how many were put there. */
 size_t session_poll(struct pollfd *fds);

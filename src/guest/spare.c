@@ -55,8 +55,7 @@ static _Noreturn void wait_for_start(void)
 	}
 	if (wire_get_start(&f, &m) != WIRE_OK)
 		_exit(127);
-	close(CHILD_GO);
-	spawn_go_on(&m);
+	spawn_go_on(&m); /* the pipe goes with execve */
 }
 
 static _Noreturn void be_spare(int go, const struct spawn_fds *theirs)
@@ -146,16 +145,18 @@ static bool fits(const struct wire_start *m)
 	return m->kind == WIRE_KIND_PROGRAM && (m->flags & WIRE_START_STDIN) && !(m->flags & WIRE_START_TTY);
 }
 
-bool spare_take(uint16_t session, const struct wire_start *m, struct spare_ends *ret)
+/* The pipe stays open when it has done its duty: closing it would be more code for a clone to run than writing to it. */
+bool spare_take(const struct wire_frame *f, const struct wire_start *m, struct spare_ends *ret)
 {
-	size_t n = spare.ends.pid && fits(m) ? wire_put_start(frame, sizeof(frame), session, m) : 0;
-	bool is_taken = n > 0 && n <= PIPE_BYTES && write(spare.go, frame, n) == (ssize_t)n;
+	size_t n = WIRE_HEADER_SIZE + f->len; /* the header lies right before the payload */
+	bool is_taken = spare.ends.pid && fits(m) && n <= PIPE_BYTES &&
+			write(spare.go, f->payload - WIRE_HEADER_SIZE, n) == (ssize_t)n;
 
-	close_fd(&spare.go);
 	if (is_taken) {
 		*ret = spare.ends;
 		spare.ends = (struct spare_ends){ 0, -1, -1, -1, -1 };
-	} else {
+	} else if (spare.ends.pid) {
+		close_fd(&spare.go);
 		close_ends(&spare.ends);
 	}
 	return is_taken;

@@ -30,8 +30,8 @@ struct spare_ends {
 int spare_make(struct error *err);
 
 /*
- * The first START of the machine: true when the spare has become its program.
+ * The first START of the machine, as a frame and decoded: true when the spare has become its program.
  * False when there is none, or when it is not what this START asks for (a
  * terminal, no stdin, files); then it is gone for good.
  */
-bool spare_take(uint16_t session, const struct wire_start *m, struct spare_ends *ret);
+bool spare_take(const struct wire_frame *f, const struct wire_start *m, struct spare_ends *ret);

@@ -86,6 +86,32 @@ static void find_account(const char *user, struct account *a)
 		account_add_groups(text, a);
 }
 
+/* What a spare knows already, and a child that was forked for its program learns at once. */
+static struct {
+	const char *user; /* whose it all is; NULL: nothing is known yet */
+	struct account account;
+	bool is_us; /* who we are already */
+	char home[ACCOUNT_PATH_MAX + 16], shell[ACCOUNT_PATH_MAX + 16]; /* for the environment */
+	char name[ACCOUNT_NAME_MAX + 16], logname[ACCOUNT_NAME_MAX + 16];
+} known;
+
+static void know_account(const struct wire_start *m)
+{
+	const char *user = m->user[0] ? m->user : "root";
+	struct account *a = &known.account;
+
+	if (known.user && strcmp(known.user, user) == 0)
+		return;
+	find_account(user, a);
+	/* Root stays as it is: three system calls less, and it works in a user namespace without setgroups. */
+	known.is_us = a->uid == getuid() && a->gid == getgid() && a->n_groups == 0;
+	file_path(known.home, sizeof(known.home), "HOME=%s", a->home);
+	file_path(known.shell, sizeof(known.shell), "SHELL=%s", a->shell[0] ? a->shell : "/bin/sh");
+	file_path(known.name, sizeof(known.name), "USER=%s", a->name);
+	file_path(known.logname, sizeof(known.logname), "LOGNAME=%s", a->name);
+	known.user = user;
+}
+
 static void become(const struct wire_start *m, const struct account *a, bool is_tty)
 {
 	if (m->umask != 0xffff)
@@ -102,8 +128,7 @@ static void become(const struct wire_start *m, const struct account *a, bool is_
 		fchown(0, a->uid, (gid_t)-1);
 		fchmod(0, 0620);
 	}
-	/* Root stays as it is: three system calls less, and it works in a user namespace without setgroups. */
-	if (a->uid == getuid() && a->gid == getgid() && a->n_groups == 0)
+	if (known.is_us)
 		return;
 	if (setgroups(a->n_groups, a->groups) < 0 || setgid(a->gid) < 0 || setuid(a->uid) < 0)
 		fail(WIRE_STAGE_USER, errno, "become user '%s'", m->user[0] ? m->user : "root");
@@ -157,24 +182,19 @@ static const char *login_shell(const struct account *a)
 	return access("/bin/bash", X_OK) == 0 ? "/bin/bash" : "/bin/sh";
 }
 
-static char **make_env(const struct wire_start *m, const struct account *a)
+static char **make_env(const struct wire_start *m)
 {
-	static char *env[WORDS_MAX], user[ACCOUNT_NAME_MAX + 16], logname[ACCOUNT_NAME_MAX + 16],
-		home[ACCOUNT_PATH_MAX + 16], shell[ACCOUNT_PATH_MAX + 16];
+	static char *env[WORDS_MAX];
 	size_t n = 0;
 	uint32_t pos = 0;
 	const char *e;
 
-	file_path(home, sizeof(home), "HOME=%s", a->home);
-	file_path(shell, sizeof(shell), "SHELL=%s", a->shell[0] ? a->shell : "/bin/sh");
 	env_put(env, &n, "PATH=" DEFAULT_PATH);
-	env_put(env, &n, home);
-	env_put(env, &n, shell);
-	if (a->name[0]) {
-		file_path(user, sizeof(user), "USER=%s", a->name);
-		file_path(logname, sizeof(logname), "LOGNAME=%s", a->name);
-		env_put(env, &n, user);
-		env_put(env, &n, logname);
+	env_put(env, &n, known.home);
+	env_put(env, &n, known.shell);
+	if (known.account.name[0]) {
+		env_put(env, &n, known.name);
+		env_put(env, &n, known.logname);
 	}
 	while ((e = wire_list_next(&m->env, &pos)))
 		env_put(env, &n, e);
@@ -195,6 +215,25 @@ static _Noreturn void exec_failed(const char *file, int e)
 	fail(WIRE_STAGE_EXEC, e, ERRNO_SAYS_IT);
 }
 
+/*
+ * The name in the folder at *p of a PATH; *p goes on to the next, NULL behind the last. False: too long. Put together by
+ * hand, as vsnprintf() is a twentieth of all of the agent's code that a clone would have to translate.
+ */
+static bool next_file(const char **p, const char *name, char *file, size_t cap)
+{
+	const char *dir = *p;
+	size_t n = strcspn(dir, ":"), len = strlen(name), at = n ? n + 1 : 0; /* an empty element is the current folder */
+
+	*p = dir[n] ? dir + n + 1 : NULL;
+	if (at + len >= cap)
+		return false;
+	memcpy(file, dir, n);
+	if (n)
+		file[n] = '/';
+	memcpy(file + at, name, len + 1);
+	return true;
+}
+
 /* As execvp(3), but in the environment's own PATH, and never falling back to a shell. */
 static _Noreturn void exec_program(const char *name, char *const *argv, char *const *env)
 {
@@ -207,27 +246,25 @@ static _Noreturn void exec_program(const char *name, char *const *argv, char *co
 		exec_failed(name, errno);
 	}
 	for (const char *p = path ? path : DEFAULT_PATH; p;) {
-		size_t n = strcspn(p, ":");
-
-		/* An empty element is the current folder. */
-		if (file_path(file, sizeof(file), "%.*s%s%s", (int)n, p, n ? "/" : "", name) == 0) {
-			execve(file, argv, env);
-			if (errno == EACCES)
-				denied = true;
-			else if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
-				exec_failed(file, errno);
-			else if (errno == ENOENT && access(file, F_OK) == 0)
-				exec_failed(file, ENOENT);
-		}
-		p = p[n] ? p + n + 1 : NULL;
+		if (!next_file(&p, name, file, sizeof(file)))
+			continue;
+		execve(file, argv, env);
+		if (errno == EACCES)
+			denied = true;
+		else if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+			exec_failed(file, errno);
 	}
+	/* Is one there, and what is missing is its interpreter? */
+	for (const char *p = path ? path : DEFAULT_PATH; p && !denied;)
+		if (next_file(&p, name, file, sizeof(file)) && access(file, F_OK) == 0)
+			exec_failed(file, ENOENT);
 	fail(WIRE_STAGE_EXEC, denied ? EACCES : ENOENT, ERRNO_SAYS_IT);
 }
 
-static _Noreturn void run_program(const struct wire_start *m, const struct account *a)
+static _Noreturn void run_program(const struct wire_start *m)
 {
 	static char *argv[WORDS_MAX], arg0[ACCOUNT_PATH_MAX + 1];
-	char **env = make_env(m, a);
+	char **env = make_env(m);
 	const char *file, *word;
 	uint32_t pos = 0;
 	size_t n = 0;
@@ -236,7 +273,7 @@ static _Noreturn void run_program(const struct wire_start *m, const struct accou
 		argv[n++] = (char *)word;
 	if (n == 0) {
 		/* As login(1) does: a "-" in front of the name makes it a login shell. */
-		file = login_shell(a);
+		file = login_shell(&known.account);
 		file_path(arg0, sizeof(arg0), "%s%s", m->flags & WIRE_START_LOGIN ? "-" : "", strrchr(file, '/') + 1);
 		argv[0] = arg0;
 	} else {
@@ -245,27 +282,13 @@ static _Noreturn void run_program(const struct wire_start *m, const struct accou
 	exec_program(file, argv, env);
 }
 
-/* What a spare knows already, and a child that was forked for its program learns at once. */
-static struct account account;
-static const char *account_of; /* the user that `account` is of; NULL: none yet */
-
-static void know_account(const struct wire_start *m)
-{
-	const char *user = m->user[0] ? m->user : "root";
-
-	if (account_of && strcmp(account_of, user) == 0)
-		return;
-	find_account(user, &account);
-	account_of = user;
-}
-
 void spawn_begin(const struct spawn_fds *fds)
 {
 	report_fd = fds->report;
 	spawn_reset_signals();
 	take_streams(fds);
 	know_account(&(struct wire_start){ .user = "" });
-	enter(&(struct wire_start){ .cwd = "" }, &account);
+	enter(&(struct wire_start){ .cwd = "" }, &known.account);
 }
 
 static _Noreturn void move_files(const struct wire_start *m)
@@ -287,15 +310,15 @@ static _Noreturn void move_files(const struct wire_start *m)
 
 _Noreturn void spawn_go_on(const struct wire_start *m)
 {
-	bool is_home = account_of && !m->cwd[0] && !m->user[0];
+	bool is_home = known.user && !m->cwd[0] && !m->user[0];
 
 	know_account(m);
 	/* Entered as root, like su does: the folder may lie below one that is its owner's alone (a tree in root's home). */
 	if (m->kind == WIRE_KIND_PROGRAM && !is_home)
-		enter(m, &account);
-	become(m, &account, m->flags & WIRE_START_TTY);
+		enter(m, &known.account);
+	become(m, &known.account, m->flags & WIRE_START_TTY);
 	if (m->kind == WIRE_KIND_PROGRAM)
-		run_program(m, &account);
+		run_program(m);
 	move_files(m);
 }
 

@@ -133,7 +133,7 @@ static ssize_t receive_slot(struct carrier *c)
 int transfer_out(const char *path, const char *carrier_path)
 {
 	struct error err = ERROR_INIT;
-	struct tree_reader *r;
+	struct tree_reader *r = NULL;
 	struct carrier c;
 	int e = open_carrier(&c, carrier_path);
 	size_t n;

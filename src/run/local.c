@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/str.h"
@@ -126,6 +127,20 @@ static void end_input(struct local *l)
 	l->saw_end = true;
 	loop_fd_remove(l->loop, STDIN_FILENO);
 	l->outlet.end_of_input(l->outlet.ctx);
+}
+
+bool local_has_no_input(void)
+{
+	struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
+	struct stat st;
+
+	if (fstat(STDIN_FILENO, &st) < 0)
+		return true;
+	if (S_ISREG(st.st_mode))
+		return st.st_size > 0 && lseek(STDIN_FILENO, 0, SEEK_CUR) >= st.st_size; /* those of /proc have no size */
+	if (S_ISCHR(st.st_mode))
+		return st.st_rdev == makedev(1, 3); /* null(4): Documentation/admin-guide/devices.txt */
+	return poll(&p, 1, 0) > 0 && !(p.revents & POLLIN) && (p.revents & POLLHUP);
 }
 
 /* Takes escape sequences out of what the user typed. Returns what is left. */

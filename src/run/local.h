@@ -43,6 +43,8 @@ void local_free(struct local *l); /* restores the terminal */
 
 /* A program runs: start reading input; tty: the terminal in raw mode from here on. May be called again for a next one. */
 int local_begin(struct local *l, bool tty, struct error *err);
+/* Is there nothing to be read from stdin, now or later? Reads nothing: a run that begins anew still has its input. */
+bool local_has_no_input(void);
 /* More input may be sent. */
 void local_writable(struct local *l);
 /* Output of the program; at most WIRE_WINDOW per stream is pending at any time. */

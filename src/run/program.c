@@ -277,6 +277,9 @@ void program_send(struct supervisor *s)
 {
 	s->is_last = is_last(s);
 	send_start(s, &s->opt.plan->program, WIRE_START_IF_DONE | (s->is_last ? WIRE_START_LAST : 0));
+	/* Together with the start: a message later would be an interrupt of the machine more. */
+	if (s->program && s->local && !s->opt.plan->program.tty && local_has_no_input())
+		session_eof(s->program);
 }
 
 void program_start(struct supervisor *s)

@@ -62,7 +62,8 @@ int memdev_make(const struct wire_memdev *m, struct error *err) { return m->coun
 int module_load(const char *module, const char *params, struct error *err) { return error_sys(err, ENOENT, "%s", module); }
 void finish_open_counts(void) {}
 void identity_open(void) {}
-void finish_send_counts(void) {}
+void finish_send_counts(bool is_kmsg_read) {}
+void finish_read_counts(void) {}
 void finish_power_off(void) { abort(); /* testing is set */ }
 bool finish_is_test_machine(void) { return false; }
 void finish_test(uint32_t what) {}
@@ -73,7 +74,7 @@ int spare_make(struct error *err) { return 0; }
 
 static bool open_sessions[65536];
 void session_refuse(uint16_t number, int errnum, const char *text) { open_sessions[number] = false; }
-void session_start(uint16_t number, const struct wire_start *m) { open_sessions[number] = m->argv.n > 0; }
+void session_start(const struct wire_frame *f, const struct wire_start *m) { open_sessions[f->session] = m->argv.n > 0; }
 bool session_exists(uint16_t number) { return open_sessions[number]; }
 bool session_data(uint16_t number, const struct wire_data *m) { return m->stream == 0; }
 bool session_eof(uint16_t number, const struct wire_eof *m) { return m->stream == 0; }
