@@ -322,7 +322,7 @@ const struct kernel *kernel_select(const struct kernel_list *list, const char *a
 	return k;
 }
 
-static const void *select_in(void *ctx, const void *v, size_t n, const char *arch, const char *name, struct error *err)
+static const void *select_in(const struct strv *ctx, const void *v, size_t n, const char *arch, const char *name, struct error *err)
 {
 	const struct kernel_list list = { .v = (struct kernel *)(uintptr_t)v, .n = n };
 

@@ -247,7 +247,7 @@ const struct root *root_select(const struct root_list *list, const char *arch, c
 	return found;
 }
 
-static const void *select_in(void *ctx, const void *v, size_t n, const char *arch, const char *name, struct error *err)
+static const void *select_in(const struct strv *ctx, const void *v, size_t n, const char *arch, const char *name, struct error *err)
 {
 	const struct root_list list = { .v = (struct root *)(uintptr_t)v, .n = n };
 
@@ -257,7 +257,7 @@ static const void *select_in(void *ctx, const void *v, size_t n, const char *arc
 int root_find(const struct paths *p, const char *arch, const char *name, const char *config_default,
 	      const struct strv *packages, struct root *ret, struct error *err)
 {
-	return store_find(&root_store, p, arch, name, config_default, select_in, (void *)(uintptr_t)packages, ret, err);
+	return store_find(&root_store, p, arch, name, config_default, select_in, packages, ret, err);
 }
 
 int root_lock_shared(const struct root *r, struct error *err)

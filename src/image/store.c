@@ -6,8 +6,11 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -179,11 +182,70 @@ void store_add_ids(const struct store_kind *kind, const void *v, size_t n, const
 			str_addf(out, "%s%s", out->len ? ", " : "", id_of(kind, nth(kind, v, i)));
 }
 
-int store_find(const struct store_kind *kind, const struct paths *p, const char *arch, const char *name,
-	       const char *config_default, store_select_fn *select, void *ctx, void *ret, struct error *err)
+/* ---- answers ---- */
+
+/*
+ * A folder's times are those of the last tick of the clock: something that is
+ * published in the same tick would not show. So only a store that has been
+ * left alone for a moment is worth a note.
+ */
+#define NOTE_AFTER_S 2
+#define NOTE_MAX 256
+
+/* The note on a question: its path, and what is before the id in it. */
+struct note {
+	char *path, *stamp; /* owned; stamp NULL: none is to be made */
+};
+
+static void note_clear(struct note *n)
 {
-	bool is_typed = name && *name;
-	const char *wanted = is_typed ? name : config_default && *config_default ? config_default : NULL;
+	free(n->path);
+	free(n->stamp);
+}
+
+static void note_init(struct note *n, const struct store_kind *kind, const struct paths *p, const char *arch, const char *name,
+		      const char *config_default, const struct strv *ctx)
+{
+	_cleanup_free_ char *store = store_path(kind, p);
+	const char *const words[] = { store, arch ? arch : "", name ? name : "", config_default ? config_default : "" };
+	uint64_t h = HASH_INIT;
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		h = hash_mem(h, words[i], strlen(words[i]) + 1);
+	for (size_t i = 0; ctx && i < ctx->n; i++)
+		h = hash_mem(h, ctx->v[i], strlen(ctx->v[i]) + 1);
+	n->path = mem_printf("%s/probes/%s-%016" PRIx64, p->cache, kind->folder, h);
+	if (stat(store, &st) == 0 && (time(NULL) - st.st_mtime > NOTE_AFTER_S || time(NULL) < st.st_mtime))
+		n->stamp = mem_printf("%016" PRIx64 " ", fs_stamp(store));
+}
+
+/* What was answered when the store was as it is now. */
+static bool answer_noted(const struct note *n, const struct store_kind *kind, const struct paths *p, void *ret)
+{
+	_cleanup_str_ struct str text = STR_INIT;
+	_cleanup_free_ char *store = NULL;
+	_cleanup_free_ char *dir = NULL;
+
+	if (!n->stamp || fs_read(n->path, NOTE_MAX, &text, NULL) < 0 || !str_starts(str_cstr(&text), n->stamp) ||
+	    !store_is_valid_id(text.p + strlen(n->stamp)))
+		return false;
+	store = store_path(kind, p);
+	dir = fs_join(store, text.p + strlen(n->stamp));
+	return store_load(kind, dir, ret, NULL) == 0;
+}
+
+static void note_answer(const struct note *n, const char *id)
+{
+	_cleanup_free_ char *text = n->stamp ? mem_printf("%s%s", n->stamp, id) : NULL;
+
+	if (text && fs_mkdir_parents(n->path, NULL) == 0)
+		fs_write_atomic(n->path, text, strlen(text), 0644, false, NULL);
+}
+
+static int answer_from_all(const struct store_kind *kind, const struct paths *p, const char *arch, const char *wanted,
+			   bool is_typed, store_select_fn *select, const struct strv *ctx, void *ret, struct error *err)
+{
 	const struct arch *known = arch ? arch_find(arch) : NULL;
 	const void *found;
 	void *v;
@@ -207,6 +269,24 @@ int store_find(const struct store_kind *kind, const struct paths *p, const char 
 	}
 	store_list_clear(kind, v, n);
 	return found ? 0 : -1;
+}
+
+int store_find(const struct store_kind *kind, const struct paths *p, const char *arch, const char *name,
+	       const char *config_default, store_select_fn *select, const struct strv *ctx, void *ret, struct error *err)
+{
+	bool is_typed = name && *name;
+	const char *wanted = is_typed ? name : config_default && *config_default ? config_default : NULL;
+	struct note note = { 0 };
+	int r = 0;
+
+	note_init(&note, kind, p, arch, name, config_default, ctx);
+	if (!answer_noted(&note, kind, p, ret)) {
+		r = answer_from_all(kind, p, arch, wanted, is_typed, select, ctx, ret, err);
+		if (r == 0)
+			note_answer(&note, id_of(kind, ret));
+	}
+	note_clear(&note);
+	return r;
 }
 
 /* ---- locks and removal ---- */

@@ -94,8 +94,8 @@ void store_list_clear(const struct store_kind *kind, void *v, size_t n);
 /* The ids of an architecture's things, "a, b, c", for messages. */
 void store_add_ids(const struct store_kind *kind, const void *v, size_t n, const char *arch, struct str *out);
 
-/* The thing that a name means, borrowed from the list; name NULL: the default. NULL with the error set. */
-typedef const void *store_select_fn(void *ctx, const void *v, size_t n, const char *arch, const char *name,
+/* The thing that a name means, borrowed from the list; name NULL: the default. ctx is the rest of the question. NULL with the error set. */
+typedef const void *store_select_fn(const struct strv *ctx, const void *v, size_t n, const char *arch, const char *name,
 				    struct error *err);
 
 /*
@@ -103,9 +103,13 @@ typedef const void *store_select_fn(void *ctx, const void *v, size_t n, const ch
  * NULL or ""), else the default. arch NULL: the host's. The config's default
  * is for one architecture; where it does not fit another one that was asked
  * for, that one's default is taken.
+ *
+ * The answer is noted in the cache, with the store's stamp: as long as nothing
+ * was published or removed, the same question is answered by one manifest,
+ * whatever else there is.
  */
 int store_find(const struct store_kind *kind, const struct paths *p, const char *arch, const char *name,
-	       const char *config_default, store_select_fn *select, void *ctx, void *ret, struct error *err);
+	       const char *config_default, store_select_fn *select, const struct strv *ctx, void *ret, struct error *err);
 
 /* A name for a new thing: letters, digits, "._+~-", at most 100, a letter or digit first. */
 bool store_is_valid_id(const char *id);

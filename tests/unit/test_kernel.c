@@ -389,6 +389,45 @@ static void test_find(void **state)
 	assert_non_null(strstr(err.text, "config"));
 }
 
+/* A store that was left alone: what it answered is noted in the cache, and forgotten with the next change. */
+static void test_find_noted(void **state)
+{
+	struct store *s = *state;
+	const char *native = arch_native()->name;
+	_cleanup_free_ char *a = put_kernel(s, "6.1.0-50-native", native);
+	_cleanup_free_ char *manifest = mem_printf("%s/kernels/6.1.0-50-native/manifest.json", s->paths.data);
+	_cleanup_free_ char *store = mem_printf("%s/kernels", s->paths.data);
+	const struct timespec old[2] = { { .tv_sec = 1000000000 }, { .tv_sec = 1000000000 } };
+	_cleanup_free_ char *b = NULL;
+	struct error err = ERROR_INIT;
+	struct kernel k;
+
+	assert_int_equal(utimensat(AT_FDCWD, store, old, 0), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(kernel_find(&s->paths, NULL, NULL, NULL, &k, &err), 0);
+		assert_string_equal(k.id, "6.1.0-50-native");
+		kernel_clear(&k);
+	}
+	/* Another one that goes before it. */
+	b = put_kernel(s, "6.2.0-1-native", native);
+	assert_int_equal(kernel_load(b, &k, &err), 0);
+	free(k.version);
+	k.version = mem_strdup("6.2.1");
+	assert_int_equal(store_save(&kernel_store, b, &k, &err), 0);
+	kernel_clear(&k);
+	assert_int_equal(kernel_find(&s->paths, NULL, NULL, NULL, &k, &err), 0);
+	assert_string_equal(k.id, "6.2.0-1-native");
+	kernel_clear(&k);
+	/* What is noted can not be read any more. */
+	assert_int_equal(utimensat(AT_FDCWD, store, old, 0), 0);
+	assert_int_equal(kernel_find(&s->paths, NULL, "6.1", NULL, &k, &err), 0);
+	assert_string_equal(k.id, "6.1.0-50-native");
+	kernel_clear(&k);
+	assert_int_equal(unlink(manifest), 0);
+	assert_int_equal(kernel_find(&s->paths, NULL, "6.1", NULL, &k, &err), -1);
+	assert_int_equal(err.kind, ERROR_MISSING);
+}
+
 static void test_remove(void **state)
 {
 	struct store *s = *state;
@@ -508,6 +547,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_manifest, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_manifest_damaged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_find, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_find_noted, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_remove, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_initramfs, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_initramfs_of_root, setup, teardown),
