@@ -47,6 +47,18 @@ $(version "$second")*
 2"
 }
 
+pool_of() { # TREE
+	cd "$1" && quiz -q -T --timeout 12m -p zfs,memdev -C 'set -e; zpool create tank raidz quizm0 quizm1 quizm2
+		cp /etc/passwd /tank; zpool scrub -w tank; zpool export tank; zpool import -d /dev tank; cmp /etc/passwd /tank/passwd
+		zpool list -H -o health tank; zpool version'
+}
+for tree in "$first" "$second"; do
+	status "a pool of $(version "$tree")" 0 pool_of "$tree"
+	like "is healthy, with programs and modules of this version" "$out" "ONLINE
+zfs-$(version "$tree")*
+zfs-kmod-$(version "$tree")*"
+done
+
 both "side by side"
 like "their kernels differ" "$(release "$first") $(release "$second")" "?* ?*"
 [ "$(release "$first")" != "$(release "$second")" ] || not_ok "their kernels differ" "$(release "$first")"
