@@ -243,6 +243,19 @@ static void add_experimental(struct strv *argv, const char *tree, const struct k
 	}
 }
 
+/*
+ * From 2.3 on programs take libunwind if the host has it, for the backtraces of
+ * their own failures; then none starts in a root without it, which a minimal
+ * one is.
+ */
+static void add_without_unwind(struct strv *argv, const char *tree)
+{
+	_cleanup_free_ char *check = fs_join(tree, "config/user-libunwind.m4");
+
+	if (fs_exists(check))
+		strv_add(argv, "--without-libunwind");
+}
+
 /* A build folder for another kernel is of no use, and its cached answers would be wrong. */
 static int start_afresh(const char *home, struct error *err)
 {
@@ -297,6 +310,7 @@ static int configure_locked(const char *tree, const char *home, const struct ker
 	for (size_t i = 0; i < ARRAY_SIZE(configure_args); i++)
 		strv_add(&argv, configure_args[i]);
 	add_experimental(&argv, tree, kernel);
+	add_without_unwind(&argv, tree);
 	for (size_t i = 0; i < c.args.n; i++)
 		if (!str_eq(c.args.v[i], "--gpl"))
 			strv_add(&argv, str_eq(c.args.v[i], "--debug") ? "--enable-debug" : c.args.v[i]);
@@ -443,19 +457,20 @@ static bool has_makefiles(const struct folder *f)
 }
 
 /*
- * What makes and shows pools. The programs left out (zdb, ztest, zhack,
- * raidz_test) are linked with libzpool, which compiles all of the module a
- * second time and is most of what user space costs. The folders of lib/ are in
+ * What makes and shows pools. Left out are the programs linked with libzpool
+ * (zdb, ztest, zhack, raidz_test, from 2.2 on zstream), which compiles all of
+ * the module a second time and is most of what user space costs, and what only
+ * libzpool is made of (libicp, libunicode, libzstd). The folders of lib/ are in
  * the order of the tree's own SUBDIRS; those of other versions are not there.
  */
 static int run_tools(const struct folder *f, struct error *err)
 {
 	static const char *const folders[] = {
-		"lib/libavl",	 "lib/libicp",	  "lib/libshare", "lib/libspl",	   "lib/libtpool",	"lib/libzstd",
-		"lib/libefi",	 "lib/libnvpair", "lib/libzutil", "lib/libunicode", "lib/libuutil",	"lib/libzfs_core",
-		"lib/libzfs",	 "cmd/zpool",	  "cmd/zfs",	  "cmd/zinject",    "cmd/zstream",	"cmd/mount_zfs",
+		"lib/libavl",	 "lib/libshare", "lib/libspl",	 "lib/libtpool",    "lib/libefi",
+		"lib/libnvpair", "lib/libzutil", "lib/libuutil", "lib/libzfs_core", "lib/libzfs",
+		"cmd/zpool",	 "cmd/zfs",	 "cmd/zinject",	 "cmd/mount_zfs",
 	};
-	static const char *const programs[] = { "zpool", "zfs", "zinject", "zstream", "mount.zfs", NULL };
+	static const char *const programs[] = { "zpool", "zfs", "zinject", "mount.zfs", NULL };
 
 	if (run_make(f, NULL, "gitrev", NULL, err) < 0)
 		return -1;
