@@ -181,6 +181,14 @@ if [ -z "$flavour" ]; then
 	is "and the status is the crash's" $? 122
 	is "and it is told in full once" "$(grep -c 'the kernel crashed' "$scratch/kept.err")" 1
 	status "and the machine is stopped" 0 quiz stop .
+	# With a terminal of its own it is shown at once, too, and the machine goes on without having been asked to be kept.
+	quiz -t --timeout 10m -C "insmod $tree/crashme.ko; (echo null >/proc/crashme)
+		while [ ! -e /shared/go ]; do sleep 0.1; done" >"$scratch/tty.out" 2>"$scratch/tty.err" </dev/null &
+	pid=$!
+	holds "a terminal: the crash is shown while the program runs" wait_for 120 grep -q 'crashme_null.*crashme.c' "$scratch/tty.err"
+	quiz exec . touch /shared/go
+	wait "$pid"
+	is "a terminal: and the status is the crash's" $? 122
 	crash null 122 --on-crash=shell
 	told "null, with a shell that has nothing to read" "NULL pointer dereference in crashme_null"
 
