@@ -105,6 +105,17 @@ like "is told" "$err_out" "*Pool 'tank' has encountered an uncorrectable I/O fai
 is "its class, of the one finding" "$(finding_classes)" zfs-suspend
 status "a pool that is suspended then" 0 quiz -T --timeout 12m -p zfs,memdev,error -C "$(left_behind wait)"
 like "is told, and the status stays the program's" "$err_out" "*zfs-suspend*"
+# The program waits for it for good: what ZFS knows is asked before the machine is let go.
+status "a pool that never comes back: the time limit" 124 quiz -T --timeout 20s -p zfs,memdev,error -C \
+	"$(left_behind wait); sync"
+asked() { # FILE: of the last run's hang report
+	run=$(quiz runs list | awk 'NR == 1 { print $1 }')
+	cat ".quiz/runs/$run/artifacts/hang/$1" "$XDG_STATE_HOME/quiz/runs/$run/artifacts/hang/$1" 2>/dev/null
+}
+like "the pools' status is in the artifacts" "$(asked zpool-status)" "*pool: tank*"
+like "the events" "$(asked zpool-events)" "*sysevent.fs.zfs.pool_create*"
+like "the task queues" "$(asked taskq-all)" "*spl_system_taskq*"
+like "the debug messages" "$(asked dbgmsg)" "*spa_history*"
 
 # ---- what can not be ----
 
