@@ -52,8 +52,10 @@ asan:
 lint: $(B)/build.ninja
 	tools/lint $(B)
 
+# The lines that are changed since SINCE and no others: tables are laid by hand (HACKING.md).
+SINCE ?= HEAD
 format:
-	git ls-files 'src/*.[ch]' 'tests/*.[ch]' | xargs clang-format -i
+	git clang-format --force $(SINCE) -- '*.c' '*.h'
 
 bench: all
 	bench/run

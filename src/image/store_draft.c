@@ -178,7 +178,7 @@ static int exchange(struct store_draft *draft, struct error *err)
 	char *name = strrchr(draft->dir, '/') + 1;
 	_cleanup_free_ char *tmp = mem_strdup(draft->dir);
 
-	memcpy(name, ".old-", strlen(".old-"));
+	memcpy(name, ".old-", sizeof(".old-") - 1); /* what stands behind it stays */
 	if (rename(tmp, draft->dir) < 0)
 		return error_sys(err, errno, "rename '%s'", tmp);
 	if (fs_exchange_dir(draft->dir, draft->final_dir, err) < 0)
