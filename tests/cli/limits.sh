@@ -6,15 +6,6 @@
 fake_world
 tap_at_exit='quiz stop --kill --all'
 
-wait_for() { # SECONDS COMMAND...
-	limit=$(($(date +%s) + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		[ "$(date +%s)" -lt "$limit" ] || return 1
-		sleep 0.1
-	done
-}
-
 # ---- memory ----
 
 status "a machine that is too large for all of them" 125 quiz --cold --memory 1G --max-memory 512M true

@@ -13,14 +13,6 @@ end_all() {
 }
 tap_at_exit=end_all
 
-wait_for() { # SECONDS COMMAND...
-	limit=$(($(date +%s) + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		[ "$(date +%s)" -lt "$limit" ] || return 1
-		sleep 0.1
-	done
-}
 hubs() {
 	pgrep -f "quiz-hub $XDG_RUNTIME_DIR"
 }

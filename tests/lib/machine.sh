@@ -7,7 +7,6 @@
 #	need_machine [PACKAGE...]	skips the whole test when a run (in a root with these packages) is not possible here
 #	need_kernel_for PROFILES	the default kernel where it has what these need, else the distribution's, which has all
 #				as modules; skips the whole test where that is not in the store
-#	wait_for SECONDS COMMAND...	until it succeeds; fails after that many seconds
 #	qemus			pids of QEMUs that this test's runs have left
 
 machine_data=${XDG_DATA_HOME:-$HOME/.local/share} machine_cache=${XDG_CACHE_HOME:-$HOME/.cache}
@@ -21,15 +20,6 @@ need_machine() {
 		>"$XDG_CONFIG_HOME/quiz/profiles/test-needs/profile.conf"
 	machine_why=$(quiz --dry-run -p test-needs true 2>&1) ||
 		skip_all "no machine can be started (tests/materials makes what tests need): $(echo "$machine_why" | tr '\n' ' ')"
-}
-
-wait_for() {
-	machine_limit=$(($(date +%s) + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		[ "$(date +%s)" -lt "$machine_limit" ] || return 1
-		sleep 0.1
-	done
 }
 
 need_kernel_for() {

@@ -12,6 +12,7 @@
 #	like NAME GOT PATTERN		GOT matches a shell pattern
 #	holds NAME COMMAND...		the command succeeds
 #	status NAME WANT COMMAND...	the command's exit status; its output is in $out and $err_out
+#	wait_for SECONDS COMMAND...	until it succeeds; fails after that many seconds
 #	done_testing			prints the plan; the last line of a test
 
 : "${QUIZ_SOURCE:?}" "${QUIZ_BUILD:?}"
@@ -68,6 +69,15 @@ skip() {
 skip_all() {
 	echo "1..0 # SKIP $1"
 	exit 0
+}
+
+wait_for() {
+	tap_limit=$(($(date +%s) + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ "$(date +%s)" -lt "$tap_limit" ] || return 1
+		sleep 0.1
+	done
 }
 
 is() {
