@@ -5,7 +5,7 @@
 # argument (auto without one). Source it instead of machine.sh.
 #
 #	said FIELD		what the newest run's record says
-#	made NAME, found NAME	checks: it made a template on its way; it is a clone of one that it found
+#	made NAME, found NAME	checks: it made a template on its way (or why that failed); it is a clone of one that it found
 #	small			options of the machine
 #	key [OPTION...]		of its template
 #	files PATTERN		in the templates' folder
@@ -21,7 +21,7 @@ small="-m 256M -c 1 --machine $machine"
 said() {
 	quiz runs show --json "$(quiz runs list | awk 'NR == 1 { print $1 }')" | sed -n "s/^ *\"$1\": *\(.*[^,]\),*\$/\1/p"
 }
-made() { is "$1: a template was made" "$(said is_clone) $(said made_template)" "false true"; }
+made() { is "$1: a template was made" "$(said is_clone) $(said made_template) $(said template_failed)" "false true null"; }
 found() { is "$1: a clone" "$(said is_clone) $(said made_template)" "true false"; }
 # Every quiz of this test's, which may not have come to its folder and its QEMU yet.
 quizzes() {
