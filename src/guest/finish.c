@@ -79,9 +79,10 @@ void finish_send_counts(bool is_kmsg_read)
 	uint32_t n = 0;
 
 	/*
-	 * None of them goes up without a message of the kernel's. So while there was none they are what they were: most
-	 * clones end without a word of the kernel, and reading two numbers from /proc and /sys is a fiftieth of all that
-	 * such a clone translates.
+	 * None of them goes up by itself without a message of the kernel's (who sets hung_task_warnings to 0, or writes
+	 * a taint, has asked for silence). So while there was none they are what they were: most clones end without a
+	 * word of the kernel, and reading two numbers from /proc and /sys is a fiftieth of all that such a clone
+	 * translates.
 	 */
 	if (!is_kmsg_read || kmsg_fd() < 0 || read_at != kmsg_n_read() + 1)
 		finish_read_counts();
