@@ -490,9 +490,9 @@ int client_exec(struct client *c, const struct run_program *p, int *ret_status, 
 
 int client_exec_planned(struct client *c, void (*told)(const char *text), int *ret_status, struct error *err)
 {
-	c->told = told;
 	struct wire_start m = { .flags = WIRE_START_PLANNED, .cwd = "", .user = "" };
 
+	c->told = told;
 	c->program = json_string_value(json_object_get(c->status, "program"));
 	return exec_message(c, &m, json_is_true(json_object_get(c->status, "tty")), ret_status, err);
 }

@@ -206,7 +206,6 @@ static void add_notes(const char *notes, struct str *text)
 	}
 }
 
-
 /* What a person is told: the error first, then what the kernel said. */
 static void report(const struct run_facts *f, const struct record *rec, const struct outcome *o,
 		   const struct verdict_result *v, const char *notes, const json_t *result)
