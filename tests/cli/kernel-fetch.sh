@@ -96,9 +96,10 @@ flock "$store/.locks/$old" sh -c 'echo "pid 1: fetching kernel, says the test" >
 	"$store/.locks/$old" "$scratch/go" &
 holder=$!
 until [ -s "$store/.locks/$old" ] && grep -q "says the test" "$store/.locks/$old"; do sleep 0.05; done
+fresh "$scratch/err"
 quiz kernel fetch debian:6.1.0-6 >"$scratch/out" 2>"$scratch/err" &
 waiter=$!
-until grep -q waiting "$scratch/err" || ! kill -0 $waiter 2>/dev/null; do sleep 0.05; done
+until grep -qs waiting "$scratch/err" || ! kill -0 $waiter 2>/dev/null; do sleep 0.05; done
 like "it waits" "$(cat "$scratch/err")" "*waiting for pid 1: fetching kernel, says the test*"
 echo >"$scratch/go"
 wait $holder

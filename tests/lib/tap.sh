@@ -13,6 +13,8 @@
 #	holds NAME COMMAND...		the command succeeds
 #	status NAME WANT COMMAND...	the command's exit status; its output is in $out and $err_out
 #	wait_for SECONDS COMMAND...	until it succeeds; fails after that many seconds
+#	fresh FILE...			what a job in the background is about to write: until it has opened the file, nothing
+#					that an earlier one wrote there is taken for its word
 #	done_testing			prints the plan; the last line of a test
 
 : "${QUIZ_SOURCE:?}" "${QUIZ_BUILD:?}"
@@ -78,6 +80,10 @@ wait_for() {
 		[ "$(date +%s)" -lt "$tap_limit" ] || return 1
 		sleep 0.1
 	done
+}
+
+fresh() {
+	rm -f "$@"
 }
 
 is() {

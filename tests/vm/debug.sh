@@ -59,6 +59,7 @@ like "gdb: reads it" "$out" '*$1 = 0*'
 status "the machine ends" 0 quiz stop "$id"
 
 # From the first instruction, into a module that is loaded later.
+fresh "$scratch/err"
 quiz --gdb -C "insmod $tree/crashme.ko; echo warn >/proc/crashme; exit 5" >"$scratch/out" 2>"$scratch/err" &
 run=$!
 wait_for 20 grep -q 'quiz gdb' "$scratch/err"

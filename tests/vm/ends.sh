@@ -16,6 +16,7 @@ wait "$pid"
 is "TERM reaches the program, whose status it is" $? 9
 like "it heard" "$(cat "$scratch/out")" "*got it*"
 
+fresh "$scratch/out"
 quiz sh -c 'trap "" TERM; echo ready; while :; do sleep 0.1; done' >"$scratch/out" 2>/dev/null &
 pid=$!
 wait_for 60 grep -q ready "$scratch/out"
@@ -25,6 +26,7 @@ kill -TERM "$pid"
 wait "$pid"
 is "a second TERM ends the machine" $? 143
 
+fresh "$scratch/out"
 quiz sh -c 'echo ready; exec sleep 60' >"$scratch/out" 2>/dev/null &
 pid=$!
 wait_for 60 grep -q ready "$scratch/out"

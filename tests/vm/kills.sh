@@ -122,7 +122,11 @@ like "the record says that there is no result" "$(quiz runs list)" "*$id*"
 
 # ---- the terminal that a machine was started from ----
 
+is_idle() {
+	[ "$(field "$id" state)" = idle ]
+}
 for signal in HUP KILL; do
+	fresh kept
 	quiz --keep sh -c 'echo up; exec sleep 4321' >kept 2>/dev/null </dev/null &
 	client=$!
 	wait_for 60 grep -q up kept
@@ -130,6 +134,7 @@ for signal in HUP KILL; do
 	kill -$signal $client
 	wait $client 2>/dev/null
 	holds "--keep: with $signal its program ends" wait_for 10 not_in_guest 'sleep 4321'
+	wait_for 10 is_idle
 	is "and the machine stays" "$(field "$id" state),$(quiz exec "$id" echo alive)" "idle,alive"
 	quiz stop "$id"
 done

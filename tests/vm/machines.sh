@@ -225,6 +225,7 @@ wait $keeper
 is "which its own terminal has too" $? 9
 quiz stop .
 
+fresh keep.out # which has a word of the first: it "stays up"
 quiz --keep sh -c 'trap "echo heard TERM; exit 3" TERM; echo up; while :; do sleep 0.1; done' >keep.out 2>&1 &
 keeper=$!
 wait_for 20 grep -q up keep.out

@@ -71,6 +71,7 @@ for id in $server $client; do
 done
 head -c 20000000 /dev/urandom >blob
 listen() { # PORT FILE: what is sent to the server's port, in the background
+	fresh "$2" "$2.err"
 	timeout 300 quiz exec "$server" perl /tmp/listen.pl "$1" >"$2" 2>"$2.err" </dev/null &
 	listener=$!
 	wait_for 30 grep -q ready "$2.err"

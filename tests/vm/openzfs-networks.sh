@@ -23,6 +23,7 @@ status "a snapshot" 0 quiz exec "$source" sh -c 'set -e; zfs create tank/data; h
 	zfs snapshot tank/data@one; echo more >>/tank/data/file; mkdir /tank/data/dir; zfs snapshot tank/data@two'
 
 stream() { # PORT ARGUMENTS-OF-SEND: from one machine to the other; both ends must succeed
+	fresh "$scratch/received"
 	# shellcheck disable=SC2154 # set above
 	timeout 300 quiz exec "$target" sh -c "perl /tmp/listen.pl $1 | zfs receive tank/copy" >"$scratch/received" 2>&1 </dev/null &
 	receiver=$!
