@@ -25,6 +25,7 @@
  */
 
 #include "run/analyser_state.h"
+#include "run/analyser_title.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -180,7 +181,7 @@ static void report_begin(struct analyser *a, struct lane *lane, const struct cra
 		r->twin_id = twin->id;
 		return;
 	}
-	report_update(r); /* what it is called decides whether it is tolerated */
+	title_update(r); /* what it is called decides whether it is tolerated */
 	if (finding_set_add(&a->set, f, row, a->is_suspended))
 		note_severity(a, f);
 }
@@ -364,7 +365,7 @@ static void refresh_titles(struct analyser *a)
 	for (unsigned i = 0; i < N_LANES; i++)
 		for (unsigned j = 0; j < a->lanes[i].n_open; j++)
 			if (a->lanes[i].open[j].is_stale)
-				report_update(&a->lanes[i].open[j]);
+				title_update(&a->lanes[i].open[j]);
 }
 
 void analyser_console(struct analyser *a, const void *mem, size_t n, uint64_t now_ms)
