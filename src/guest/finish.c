@@ -75,7 +75,8 @@ void finish_read_counts(void)
 
 void finish_send_counts(bool is_kmsg_read)
 {
-	const char *list[ARRAY_SIZE(counters)];
+	const char *list[ARRAY_SIZE(counters) + 2];
+	char lost[48];
 	uint32_t n = 0;
 
 	/*
@@ -89,6 +90,15 @@ void finish_send_counts(bool is_kmsg_read)
 	for (size_t i = 0; i < ARRAY_SIZE(counters); i++)
 		if (counters[i].text[0])
 			list[n++] = counters[i].text;
+	/* What the host does not get to see, it has to know of. */
+	if (kmsg_fd() < 0)
+		list[n++] = "kmsg_missing=1";
+	else if (is_kmsg_read && !kmsg_is_all_read())
+		list[n++] = "kmsg_unread=1";
+	if (kmsg_n_lost()) {
+		file_path(lost, sizeof(lost), "kmsg_lost=%llu", (unsigned long long)kmsg_n_lost());
+		list[n++] = lost;
+	}
 	channel_send(counts, 0, &(struct wire_counts){ .counts = { .v = list, .n = n } });
 }
 

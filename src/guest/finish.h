@@ -10,7 +10,11 @@
 void finish_open_counts(void);
 /* Reads them, for a template's clones that have no reason to. All of the kernel's messages should have been read before. */
 void finish_read_counts(void);
-/* COUNTS: those of the counters that this kernel has; as they are known, when all of its messages have been read and there was none. */
+/*
+ * COUNTS: those of the counters that this kernel has; as they are known, when all of its messages have been read and
+ * there was none. is_kmsg_read: they should all have been; "kmsg_unread" says that they have not. "kmsg_missing": the
+ * kernel has no log; "kmsg_lost": how many of them never could be.
+ */
 void finish_send_counts(bool is_kmsg_read);
 
 /* Ends all processes, unmounts what can be, syncs, powers off. Does not return. */

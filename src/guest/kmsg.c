@@ -10,9 +10,12 @@
 #include "guest/channel.h"
 #include "guest/clock.h"
 #include "guest/file.h"
+#include "wire/wire.h"
 
 static int kmsg = -1;
 static uint64_t n_read;
+static bool is_all_read;
+static uint64_t next_seq, n_lost;
 
 static int hex_digit(char c)
 {
@@ -65,7 +68,8 @@ bool kmsg_parse(char *buf, size_t len, struct kmsg_record *ret)
 	text++;
 	/* Newlines of the text itself are escaped: the first real one ends it. */
 	end = memchr(text, '\n', len - (size_t)(text - buf));
-	r.level = prio & 7;
+	/* devkmsg_write() lets no program pass for the kernel, whose facility is 0. */
+	r.level = (uint8_t)((prio & WIRE_KMSG_LEVEL) | (prio >> 3 ? WIRE_KMSG_BY_PROGRAM : 0));
 	r.text = text;
 	r.text_len = unescape(text, end ? (size_t)(end - text) : len - (size_t)(text - buf));
 	*ret = r;
@@ -94,6 +98,25 @@ uint64_t kmsg_n_read(void)
 	return n_read;
 }
 
+bool kmsg_is_all_read(void)
+{
+	return is_all_read;
+}
+
+uint64_t kmsg_n_lost(void)
+{
+	return n_lost;
+}
+
+static void forward(const struct kmsg_record *r)
+{
+	if (next_seq && r->seq > next_seq)
+		n_lost += r->seq - next_seq;
+	next_seq = r->seq + 1;
+	channel_send(kmsg, 0,
+		     &(struct wire_kmsg){ .seq = r->seq, .level = r->level, .time_us = r->time_us, .text = r->text });
+}
+
 bool kmsg_forward(unsigned most)
 {
 	static char buf[KMSG_RECORD_MAX + 1];
@@ -107,7 +130,8 @@ bool kmsg_forward(unsigned most)
 		n = read(kmsg, buf, KMSG_RECORD_MAX);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 && errno == EAGAIN)
+		is_all_read = n < 0 && errno == EAGAIN;
+		if (is_all_read)
 			return true;
 		n_read++;
 		if (n <= 0) {
@@ -121,9 +145,7 @@ bool kmsg_forward(unsigned most)
 			return true;
 		}
 		if (kmsg_parse(buf, (size_t)n, &r))
-			channel_send(kmsg, 0,
-				     &(struct wire_kmsg){
-					     .seq = r.seq, .level = r.level, .time_us = r.time_us, .text = r.text });
+			forward(&r);
 	}
 	return kmsg < 0;
 }

@@ -15,7 +15,7 @@
 
 struct kmsg_record {
 	uint64_t seq, time_us;
-	uint8_t level;	 /* syslog level 0..7, the facility is removed */
+	uint8_t level;	 /* enum wire_kmsg_level */
 	char *text;	 /* in the caller's buffer, NUL-terminated, escapes undone */
 	size_t text_len;
 };
@@ -36,6 +36,11 @@ void kmsg_open_fd(int fd);
 int kmsg_fd(void); /* to be polled; -1: none */
 /* Records that were read, and losses that were noticed: unchanged when all is read, the kernel has said nothing. */
 uint64_t kmsg_n_read(void);
+
+/* Records that were overwritten before they could be read. A clone goes on with its template's number. */
+uint64_t kmsg_n_lost(void);
+/* Nothing was left to read when it was last tried. */
+bool kmsg_is_all_read(void);
 
 /* Sends up to `most` records while the channel has room. True when there is nothing left to read now. */
 bool kmsg_forward(unsigned most);

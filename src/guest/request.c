@@ -125,6 +125,8 @@ static void settle_advance(void)
 			return;
 		if (settle.then == THEN_BE_STILL)
 			finish_read_counts(); /* for the clones */
+		else if (kmsg_fd() >= 0 && !kmsg_is_all_read())
+			finish_send_counts(true); /* it spoke faster than could be sent: the host does not know all */
 		send_result(settle.id, 0, "");
 		settle.state = LEAVING;
 	}

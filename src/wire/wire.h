@@ -70,6 +70,12 @@ enum wire_start_kind {
 	WIRE_KIND_KMSG = 3,	 /* reserved */
 };
 
+/* KMSG.level: the syslog level, and whether the kernel speaks or a program that wrote to /dev/kmsg. */
+enum wire_kmsg_level {
+	WIRE_KMSG_LEVEL = 7,
+	WIRE_KMSG_BY_PROGRAM = 1 << 3, /* its facility is not the kernel's, which no program can have */
+};
+
 /* Where starting a program failed (STARTED.stage). */
 enum wire_start_stage {
 	WIRE_STAGE_OK = 0,
@@ -260,7 +266,7 @@ const char *wire_stage_name(uint32_t stage);
 #define WIRE_FIELDS_SIGNAL(F) F(u32, signo)
 /* After the last DATA and EOF of the session. Times and memory as in getrusage(2). */
 #define WIRE_FIELDS_EXIT(F) F(u8, how) F(u32, value) F(u64, user_us) F(u64, system_us) F(u64, maxrss_kib)
-/* One record of /dev/kmsg: sequence number, syslog level 0..7 (facility removed), microseconds, text. */
+/* One record of /dev/kmsg: sequence number, enum wire_kmsg_level, microseconds, text. */
 #define WIRE_FIELDS_KMSG(F) F(u64, seq) F(u8, level) F(u64, time_us) F(str, text)
 
 /* Client's first words to a supervisor; purpose is for `quiz ps -v`. */

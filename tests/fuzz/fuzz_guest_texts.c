@@ -58,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	net_parse_mac(name, mac);
 	disk_is_layer_name(name);
 	disk_sniff(data, size);
-	if (kmsg_parse(text, text_len, &r) && (r.level > 7 || strlen(r.text) != r.text_len))
+	if (kmsg_parse(text, text_len, &r) && (r.level > 15 || strlen(r.text) != r.text_len))
 		abort();
 	free(name);
 	free(text);

@@ -16,6 +16,7 @@
 #include "guest/kmsg.h"
 #include "guest/module.h"
 #include "guest/net.h"
+#include "wire/wire.h"
 
 static void kmsg_records(void **state)
 {
@@ -28,7 +29,7 @@ static void kmsg_records(void **state)
 	} cases[] = {
 		{ "6,1,2,-;hello\n", true, 1, 2, 6, "hello" },
 		{ "30,339,5140900,-;NET: Registered protocol family 10\n SUBSYSTEM=acpi\n DEVICE=+acpi:PNP0A03:00\n", true, 339,
-		  5140900, 6, "NET: Registered protocol family 10" },
+		  5140900, 6 | WIRE_KMSG_BY_PROGRAM, "NET: Registered protocol family 10" },
 		{ "4,160,424069,-,caller=T1;with more fields\n", true, 160, 424069, 4, "with more fields" },
 		{ "3,1,2,c;a;b\n", true, 1, 2, 3, "a;b" },
 		{ "6,1,2,-;tab\\x09 nl\\x0a nul\\x00 back\\x5c \\xzz \\x1\n", true, 1, 2, 6, "tab\t nl\n nul? back\\ \\xzz \\x1" },
