@@ -32,6 +32,43 @@ static const struct option_row options[] = {
 
 #define USAGE "[--json] [--no-strict] [--allow PATTERN]... [FILE|-]"
 
+/*
+ * What is no text says nothing of a kernel, and must not be taken for a clean log: a CI system's logs come packed, and
+ * Windows writes two bytes for each character.
+ */
+static int check_text(const char *path, const unsigned char *p, size_t n, struct error *err)
+{
+	static const struct {
+		const char *magic;
+		size_t len;
+		const char *what, *hint;
+	} kinds[] = {
+		{ "\x1f\x8b", 2, "packed by gzip", "zcat %s | quiz verdict" },
+		{ "\xfd" "7zXZ", 5, "packed by xz", "xzcat %s | quiz verdict" },
+		{ "\x28\xb5\x2f\xfd", 4, "packed by zstd", "zstdcat %s | quiz verdict" },
+		{ "BZh", 3, "packed by bzip2", "bzcat %s | quiz verdict" },
+		{ "PK\x03\x04", 4, "a zip archive", "unzip -p %s | quiz verdict" },
+		{ "\xff\xfe", 2, "UTF-16", "iconv -f UTF-16 -t UTF-8 %s | quiz verdict" },
+		{ "\xfe\xff", 2, "UTF-16", "iconv -f UTF-16 -t UTF-8 %s | quiz verdict" },
+		{ "\x7f" "ELF", 4, "an ELF file, a memory dump perhaps", "crash VMLINUX %s, or drgn -c %s" },
+		{ "KDUMP", 5, "a memory dump", "crash VMLINUX %s, or drgn -c %s" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		if (n < kinds[i].len || memcmp(p, kinds[i].magic, kinds[i].len) != 0)
+			continue;
+		error_set(err, ERROR_USAGE, "cannot read log '%s': it is no text but %s", path, kinds[i].what);
+		error_hint(err, kinds[i].hint, path, path);
+		return -1;
+	}
+	if (n >= 8 && !p[1] && !p[3] && !p[5] && !p[7] && p[0] && p[2]) {
+		error_set(err, ERROR_USAGE, "cannot read log '%s': it is UTF-16", path);
+		error_hint(err, "iconv -f UTF-16LE -t UTF-8 %s | quiz verdict", path);
+		return -1;
+	}
+	return 0;
+}
+
 /* Reads it all through the analyser. */
 static int read_log(const char *path, struct analyser *a, struct error *err)
 {
@@ -39,6 +76,7 @@ static int read_log(const char *path, struct analyser *a, struct error *err)
 	_cleanup_close_ int opened = is_stdin ? -1 : open(path, O_RDONLY | O_CLOEXEC);
 	int fd = is_stdin ? STDIN_FILENO : opened;
 	static char buf[256 * 1024];
+	bool is_first = true;
 
 	if (fd < 0)
 		return error_sys(err, errno, "open log '%s'", path);
@@ -51,6 +89,9 @@ static int read_log(const char *path, struct analyser *a, struct error *err)
 			return error_sys(err, errno, "read log '%s'", path);
 		if (n == 0)
 			break;
+		if (is_first && check_text(path, (const unsigned char *)buf, (size_t)n, err) < 0)
+			return -1;
+		is_first = false;
 		analyser_console(a, buf, (size_t)n, 0);
 	}
 	analyser_finish(a, 0);
@@ -120,6 +161,11 @@ static int verdict_main(int argc, char **argv, struct error *err)
 	    command_want_words(&words, 0, 1, "verdict", USAGE, err) < 0)
 		goto out;
 	path = words.n ? words.v[0] : "-";
+	for (size_t i = 0; i < o.allow.n; i++)
+		if (finding_pattern_is_all(o.allow.v[i])) {
+			finding_refuse_pattern(o.allow.v[i], err);
+			goto out;
+		}
 	if (o.known_issues && known_issues_load(&known, o.known_issues, err) < 0)
 		goto out;
 	how.allow = (const char *const *)o.allow.v;

@@ -13,7 +13,10 @@
  * the report before it.
  *
  * In a log whose lines have kernel prefixes, only those lines are believed:
- * a program that prints "BUG:" to the console accuses nobody.
+ * a program that prints "BUG:" to the console accuses nobody. But a log from
+ * elsewhere may have lines of the kernel without them (its stamps were turned off, a
+ * boot loader had stamps, too): what looks like a stack belongs to the report
+ * that is open, and a first line is a suspicion that a function of a stack confirms.
  *
  * The other lane's copy. A report is known by the hash of its first line and the kernel's
  * time of it. The second copy to arrive is read as well, into a finding of
@@ -25,7 +28,6 @@
  */
 
 #include "run/analyser_state.h"
-#include "run/analyser_title.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -115,7 +117,7 @@ static bool finds_room(struct analyser *a, const struct report *r)
 	return is_added;
 }
 
-static void report_close(struct analyser *a, struct lane *lane, unsigned slot)
+void lane_close(struct analyser *a, struct lane *lane, unsigned slot)
 {
 	struct report r = lane->open[slot];
 	struct finding *f = r.finding;
@@ -130,6 +132,11 @@ static void report_close(struct analyser *a, struct lane *lane, unsigned slot)
 		return;
 	}
 	report_finish(&r);
+	if (r.is_suspicion && !r.has_symbol && !r.has_counter) {
+		finding_drop(f);
+		return;
+	}
+	a->set.n_dropped += r.is_suspicion; /* as one that had no room until now */
 	if (!f->id && !finds_room(a, &r)) {
 		finding_drop(f);
 		return;
@@ -155,13 +162,13 @@ static void context_into(struct lane *lane, struct report *r)
 }
 
 static void report_begin(struct analyser *a, struct lane *lane, const struct crash_pattern *row,
-			 const struct log_line *l, const char *raw, size_t raw_len)
+			 const struct log_line *l, const char *raw, size_t raw_len, bool is_sure)
 {
 	struct finding *f = mem_alloc(sizeof(*f)), *twin;
 	struct report *r;
 
 	if (lane->n_open == OPEN_MAX)
-		report_close(a, lane, 0);
+		lane_close(a, lane, 0);
 	r = &lane->open[lane->n_open++];
 	report_open(r, f, row, l, lane->cut_here ? lane->message : NULL);
 	lane->cut_here = 0;
@@ -174,6 +181,9 @@ static void report_begin(struct analyser *a, struct lane *lane, const struct cra
 	context_into(lane, r);
 	report_excerpt(r, raw, raw_len, lane->n_lines, true);
 
+	r->is_suspicion = !is_sure;
+	if (!is_sure)
+		return;
 	note_panic(a, row);
 	twin = finding_set_twin(&a->set, f, a->now_ms, TWIN_WINDOW_MS);
 	if (twin) {
@@ -181,7 +191,7 @@ static void report_begin(struct analyser *a, struct lane *lane, const struct cra
 		r->twin_id = twin->id;
 		return;
 	}
-	title_update(r); /* what it is called decides whether it is tolerated */
+	report_update(r); /* what it is called decides whether it is tolerated */
 	if (finding_set_add(&a->set, f, row, a->is_suspended))
 		note_severity(a, f);
 }
@@ -190,12 +200,12 @@ static void report_begin(struct analyser *a, struct lane *lane, const struct cra
 static void single_line(struct analyser *a, struct lane *lane, const struct crash_pattern *row,
 			const struct log_line *l, const char *raw, size_t raw_len)
 {
-	report_begin(a, lane, row, l, raw, raw_len);
+	report_begin(a, lane, row, l, raw, raw_len, true);
 	if (row->class == FINDING_CLASS_ZFS_SUSPEND)
 		a->is_suspended = true;
 	if (row->flags & CRASH_RESUMED)
 		a->is_suspended = a->has_hang = false;
-	report_close(a, lane, lane->n_open - 1);
+	lane_close(a, lane, lane->n_open - 1);
 }
 
 static void banner(struct analyser *a, struct lane *lane, const char *raw, size_t raw_len)
@@ -207,7 +217,7 @@ static void banner(struct analyser *a, struct lane *lane, const char *raw, size_
 	bool is_unexpected = lane->has_banner && !lane->is_orderly && !a->has_panic && !a->reboot_wanted;
 
 	while (lane->n_open)
-		report_close(a, lane, 0);
+		lane_close(a, lane, 0);
 	if (is_unexpected)
 		single_line(a, lane, &reboot, &l, raw, raw_len);
 	lane->has_banner = true;
@@ -257,25 +267,47 @@ static void line_in_report(struct analyser *a, struct lane *lane, int slot, cons
 	/* The next report's first line of decoration. */
 	if (r->finding->n_stack_lines && l->len >= 26 && l->text[0] == '-' &&
 	    memmem(l->text, l->len, "[ cut here ]", 12)) {
-		report_close(a, lane, (unsigned)slot);
+		lane_close(a, lane, (unsigned)slot);
 		return;
 	}
 	r->last_ms = a->now_ms;
+	if (!r->caller[0] && l->caller[0]) /* not all lines of this log have one */
+		memcpy(r->caller, l->caller, sizeof(r->caller));
 	step = report_body(r, l, raw, raw_len, lane->n_lines);
 	if (step == REPORT_GOES_ON) {
 		a->has_stale |= r->is_stale && r->finding->id; /* else nobody sees it before its end */
 		return;
 	}
-	report_close(a, lane, (unsigned)slot);
+	lane_close(a, lane, (unsigned)slot);
 	if (step == REPORT_ENDED_BEFORE)
 		context_push(lane, raw, raw_len);
+}
+
+/* A first line that is the kernel's for sure: more of what is suspected, or its end. */
+static void settle_suspicion(struct analyser *a, struct lane *lane, const struct crash_pattern *row, const struct log_line *l)
+{
+	struct report *r = lane->n_open ? &lane->open[lane->n_open - 1] : NULL;
+
+	if (!r || !r->is_suspicion)
+		return;
+	if (!report_absorbs(r, row, l)) {
+		lane_close(a, lane, lane->n_open - 1);
+		return;
+	}
+	r->is_suspicion = false;
+	note_panic(a, r->row);
+	report_update(r);
+	if (finding_set_add(&a->set, r->finding, r->row, a->is_suspended))
+		note_severity(a, r->finding);
 }
 
 static void line_with_row(struct analyser *a, struct lane *lane, const struct crash_pattern *row,
 			  const struct log_line *l, const char *raw, size_t raw_len)
 {
-	int slot = slot_for(lane, l);
+	int slot;
 
+	settle_suspicion(a, lane, row, l);
+	slot = slot_for(lane, l);
 	if (row->flags & CRASH_BANNER) {
 		banner(a, lane, raw, raw_len);
 		return;
@@ -298,159 +330,93 @@ static void line_with_row(struct analyser *a, struct lane *lane, const struct cr
 		if (r->finding->id)
 			a->set.generation++;
 		if (row->flags & CRASH_END)
-			report_close(a, lane, (unsigned)slot);
+			lane_close(a, lane, (unsigned)slot);
 		return;
 	}
 	/* The end of a panic whose beginning was told already: nothing new. */
 	if ((row->flags & CRASH_END) && a->has_panic) {
 		if (slot >= 0)
-			report_close(a, lane, (unsigned)slot);
+			lane_close(a, lane, (unsigned)slot);
 		a->panic_is_over = true;
 		return;
 	}
 	if (slot >= 0)
-		report_close(a, lane, (unsigned)slot);
-	report_begin(a, lane, row, l, raw, raw_len);
+		lane_close(a, lane, (unsigned)slot);
+	report_begin(a, lane, row, l, raw, raw_len, true);
 	if (row->flags & CRASH_END)
-		report_close(a, lane, lane->n_open - 1);
+		lane_close(a, lane, lane->n_open - 1);
 }
 
-static void lane_line(struct analyser *a, struct lane *lane, const struct log_line *l, const char *raw, size_t raw_len)
+/* A first line that anybody may have printed: opens a suspicion, or says more of one. False: it is no news. */
+static bool suspicion(struct analyser *a, struct lane *lane, const struct crash_pattern *row, const struct log_line *l,
+		      const char *raw, size_t raw_len)
 {
-	const struct crash_pattern *row;
+	struct report *r = lane->n_open ? &lane->open[lane->n_open - 1] : NULL;
+
+	if (row->flags & (CRASH_SINGLE | CRASH_END | CRASH_BANNER | CRASH_ORDERLY))
+		return false;
+	if (r && report_absorbs(r, row, l)) {
+		report_head(r, row, l);
+		report_excerpt(r, raw, raw_len, lane->n_lines, true);
+		return true;
+	}
+	if (r && !r->is_suspicion && !r->has_symbol) /* its stack is still to come, and must not be taken for this one's */
+		return false;
+	if (r && r->is_suspicion)
+		lane_close(a, lane, lane->n_open - 1);
+	report_begin(a, lane, row, l, raw, raw_len, false);
+	return true;
+}
+
+/* Is a line without a kernel prefix one of the report that is open? An empty or indented one says nothing. */
+static bool is_of_report(const struct analyser *a, const struct lane *lane, const struct log_line *l)
+{
+	struct log_symbol sym;
+
+	if (a->opt.only_stamped || !l->len)
+		return false;
+	return lane->open[lane->n_open - 1].is_suspicion || log_symbol_find(l->text, l->len, &sym) ||
+	       (l->text[0] != ' ' && l->text[0] != '\t' && log_line_is_body(l->text, l->len));
+}
+
+void lane_line(struct analyser *a, struct lane *lane, const struct log_line *l, const char *raw, size_t raw_len)
+{
+	const struct crash_pattern *row, *doubtful = NULL;
 	bool is_trusted = l->is_stamped || (lane->n_stamped < STAMPED_ENOUGH && !a->opt.only_stamped);
 	int slot;
 
 	if (l->is_stamped && lane->n_stamped < STAMPED_ENOUGH)
 		lane->n_stamped++;
 	row = crash_index_find(&a->index, l->text, l->len);
-	if (row && !is_trusted && !(row->flags & CRASH_ANY_SPEAKER))
+	if (row && !is_trusted && !(row->flags & CRASH_ANY_SPEAKER)) {
+		doubtful = a->opt.only_stamped ? NULL : row;
+		row = NULL;
+	}
+	if (row && lane->source == FINDING_FROM_CONSOLE && trust_is_programs(a, l))
 		row = NULL;
 	if (row) {
 		line_with_row(a, lane, row, l, raw, raw_len);
 		return;
 	}
+	if (doubtful && suspicion(a, lane, doubtful, l, raw, raw_len))
+		return;
 	if (!lane->n_open) {
 		context_push(lane, raw, raw_len);
 		if (is_trusted)
 			watch_cut_here(lane, l);
 		return;
 	}
-	slot = is_trusted ? slot_for(lane, l) : -1;
+	slot = is_trusted || is_of_report(a, lane, l) ? slot_for(lane, l) : -1;
 	if (slot >= 0)
 		line_in_report(a, lane, slot, l, raw, raw_len);
 	if (is_trusted)
 		watch_cut_here(lane, l);
 }
 
-static void console_line(struct analyser *a, const char *line, size_t n)
-{
-	struct lane *lane = &a->lanes[LANE_CONSOLE];
-	struct log_line l;
-
-	lane->n_lines++;
-	log_line_parse(line, n, lane->n_lines == 1, &l);
-	while (n > 0 && line[n - 1] == '\r')
-		n--;
-	lane_line(a, lane, &l, line, n);
-}
-
-/* Titles say all that is known: once after each piece of input rather than with each function of a stack. */
-static void refresh_titles(struct analyser *a)
-{
-	if (!a->has_stale)
-		return;
-	a->has_stale = false;
-	a->set.generation++;
-	for (unsigned i = 0; i < N_LANES; i++)
-		for (unsigned j = 0; j < a->lanes[i].n_open; j++)
-			if (a->lanes[i].open[j].is_stale)
-				title_update(&a->lanes[i].open[j]);
-}
-
-void analyser_console(struct analyser *a, const void *mem, size_t n, uint64_t now_ms)
-{
-	struct lane *lane = &a->lanes[LANE_CONSOLE];
-	const char *p = mem, *end = p + n;
-
-	a->now_ms = now_ms;
-	while (p < end) {
-		const char *nl = memchr(p, '\n', (size_t)(end - p));
-		size_t len = (size_t)((nl ? nl : end) - p);
-
-		if (nl && !lane->n_partial && !lane->is_overlong) {
-			console_line(a, p, len < LINE_MAX_BYTES ? len : LINE_MAX_BYTES);
-		} else if (!lane->is_overlong) {
-			size_t room = LINE_MAX_BYTES - lane->n_partial;
-
-			memcpy(lane->partial + lane->n_partial, p, len < room ? len : room);
-			lane->n_partial += len < room ? len : room;
-			if (nl || lane->n_partial == LINE_MAX_BYTES) {
-				console_line(a, lane->partial, lane->n_partial);
-				lane->n_partial = 0;
-				lane->is_overlong = !nl;
-			}
-		} else if (nl) {
-			lane->is_overlong = false;
-		}
-		p = nl ? nl + 1 : end;
-	}
-	refresh_titles(a);
-}
-
-/* /dev/kmsg writes control bytes as \xNN: turns them back. In place; returns the length. */
-static size_t unescape(char *text, size_t n)
-{
-	size_t o = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		unsigned v;
-
-		if (text[i] == '\\' && i + 3 < n && text[i + 1] == 'x' && sscanf(text + i + 2, "%2x", &v) == 1 &&
-		    (v == '\n' || v == '\\' || v == '\t')) {
-			text[o++] = (char)v;
-			i += 3;
-		} else {
-			text[o++] = text[i];
-		}
-	}
-	return o;
-}
-
-void analyser_kmsg(struct analyser *a, uint64_t seq, unsigned level, uint64_t time_us, const char *text,
-		   uint64_t now_ms)
-{
-	struct lane *lane = &a->lanes[LANE_KMSG];
-	struct log_line l = { .is_stamped = true, .has_time = true, .time_us = time_us };
-	char buf[LINE_MAX_BYTES];
-	size_t n = strnlen(text, sizeof(buf) - 1);
-	char *p = buf, *end;
-
-	(void)seq;
-	(void)level;
-	a->now_ms = now_ms;
-	memcpy(buf, text, n);
-	buf[n] = '\0';
-	n = unescape(buf, n);
-	end = buf + n;
-	while (p < end) {
-		char *nl = memchr(p, '\n', (size_t)(end - p));
-		size_t len = (size_t)((nl ? nl : end) - p);
-
-		lane->n_lines++;
-		l.text = p;
-		l.len = len;
-		lane_line(a, lane, &l, p, len);
-		p += len + 1;
-	}
-	refresh_titles(a);
-}
-
 /* --- events */
 
-/* A finding that no log line tells. */
-static void add_plain(struct analyser *a, enum finding_source source, enum finding_class class,
-		      enum finding_severity severity, const char *title, const char *text)
+uint32_t analyser_add_plain(struct analyser *a, enum finding_source source, enum finding_class class,
+			    enum finding_severity severity, const char *title, const char *text)
 {
 	struct finding *f = mem_alloc(sizeof(*f));
 
@@ -468,8 +434,10 @@ static void add_plain(struct analyser *a, enum finding_source source, enum findi
 			*c = '-';
 	if (text)
 		str_add(&f->excerpt, text);
-	if (!finding_set_add(&a->set, f, NULL, a->is_suspended))
-		finding_drop(f);
+	if (finding_set_add(&a->set, f, NULL, a->is_suspended))
+		return f->id;
+	finding_drop(f);
+	return 0;
 }
 
 void analyser_vmm(struct analyser *a, enum vmm_event ev, const char *text, uint64_t now_ms)
@@ -485,11 +453,11 @@ void analyser_vmm(struct analyser *a, enum vmm_event ev, const char *text, uint6
 	case VMM_EVENT_RESET:
 		if (!a->reboot_wanted && !a->has_panic && !a->lanes[LANE_CONSOLE].is_orderly &&
 		    !a->lanes[LANE_KMSG].is_orderly)
-			add_plain(a, FINDING_FROM_VMM, FINDING_CLASS_PANIC, FINDING_CRASH,
-				  "unexpected reset of the machine", text);
+			analyser_add_plain(a, FINDING_FROM_VMM, FINDING_CLASS_PANIC, FINDING_CRASH,
+					   "unexpected reset of the machine", text);
 		break;
 	case VMM_EVENT_IO_ERROR:
-		add_plain(a, FINDING_FROM_VMM, FINDING_CLASS_INFO, FINDING_NOTICE, "a disk's file on the host failed",
+		analyser_add_plain(a, FINDING_FROM_VMM, FINDING_CLASS_INFO, FINDING_NOTICE, "a disk's file on the host failed",
 			  text);
 		break;
 	case VMM_EVENT_NO_SPACE: /* the supervisor ends the run for it */
@@ -520,18 +488,7 @@ void analyser_agent(struct analyser *a, enum analyser_agent_event ev, uint64_t n
 void analyser_counter(struct analyser *a, bool is_end, const char *name, uint64_t value, uint64_t now_ms)
 {
 	a->now_ms = now_ms;
-	kernel_counters_set(&a->counters, is_end, name, value);
-}
-
-static void compare_counters(struct analyser *a)
-{
-	const struct counter_rule *rule;
-	size_t pos = 0;
-
-	while ((rule = kernel_counters_next(&a->counters, &pos)))
-		if (!finding_set_has(&a->set, rule->explained_by))
-			add_plain(a, FINDING_FROM_AGENT, rule->class, finding_class_table[rule->class].severity,
-				  rule->title, NULL);
+	trust_counter(a, is_end, name, value);
 }
 
 int analyser_tick(struct analyser *a, uint64_t now_ms)
@@ -546,7 +503,7 @@ int analyser_tick(struct analyser *a, uint64_t now_ms)
 			uint64_t end = lane->open[j].last_ms + a->opt.settle_ms;
 
 			if (now_ms >= end) {
-				report_close(a, lane, j);
+				lane_close(a, lane, j);
 				continue;
 			}
 			if (wait < 0 || (int)(end - now_ms) < wait)
@@ -559,18 +516,13 @@ int analyser_tick(struct analyser *a, uint64_t now_ms)
 
 void analyser_finish(struct analyser *a, uint64_t now_ms)
 {
-	struct lane *console = &a->lanes[LANE_CONSOLE];
-
 	a->now_ms = now_ms;
-	if (console->n_partial) {
-		console_line(a, console->partial, console->n_partial);
-		console->n_partial = 0;
-	}
+	input_finish(a);
 	for (unsigned i = 0; i < N_LANES; i++)
 		while (a->lanes[i].n_open)
-			report_close(a, &a->lanes[i], 0);
+			lane_close(a, &a->lanes[i], 0);
 	if (a->vmm_panicked && !finding_set_has(&a->set, 1u << FINDING_CLASS_PANIC | 1u << FINDING_CLASS_BOOT_FAILURE))
-		add_plain(a, FINDING_FROM_VMM, FINDING_CLASS_PANIC, FINDING_CRASH,
+		analyser_add_plain(a, FINDING_FROM_VMM, FINDING_CLASS_PANIC, FINDING_CRASH,
 			  "the guest said that it panicked, without a word on the console", NULL);
-	compare_counters(a);
+	trust_finish(a);
 }

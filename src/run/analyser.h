@@ -49,7 +49,10 @@ DEFINE_CLEANUP(struct analyser *, analyser_free)
 /* Console bytes in chunks of any size. now_ms: the caller's monotonic clock (any origin; 0 for logs). */
 void analyser_console(struct analyser *a, const void *mem, size_t n, uint64_t now_ms);
 
-/* One record of /dev/kmsg: see WIRE_FIELDS_KMSG. level 0..7, time_us the kernel's clock. */
+/*
+ * One record of /dev/kmsg: see WIRE_FIELDS_KMSG. level: enum wire_kmsg_level; what a program wrote there accuses
+ * nobody. time_us: the kernel's clock. Numbers that are left out were lost.
+ */
 void analyser_kmsg(struct analyser *a, uint64_t seq, unsigned level, uint64_t time_us, const char *text,
 		   uint64_t now_ms);
 
@@ -64,9 +67,17 @@ enum analyser_agent_event {
 void analyser_agent(struct analyser *a, enum analyser_agent_event ev, uint64_t now_ms);
 
 /*
+ * The log of the machine's template, before a clone of it runs: its reports are the clone's as well, but nothing in
+ * it goes on. NULL: it is not known, so its counters explain nothing.
+ */
+void analyser_template_log(struct analyser *a, const void *mem, size_t n, uint64_t now_ms);
+
+/*
  * A counter of the kernel ("oops_count", "warn_count", "tainted", ...; wire
- * COUNTS), is_end false at the start of the run, true at its end. At the end
- * an increase that no finding explains becomes one, so a lost console can not make a crash look clean.
+ * COUNTS) at the end, or at a start that is not the machine's boot (is_end false). At the end
+ * an increase that no finding since the start explains becomes one, so a lost console can not make a crash look clean.
+ * "kmsg_lost", "kmsg_unread" and "kmsg_missing" are the agent's own: so many messages were overwritten, not all was
+ * read in the end, the kernel has no log.
  */
 void analyser_counter(struct analyser *a, bool is_end, const char *name, uint64_t value, uint64_t now_ms);
 
@@ -91,6 +102,15 @@ const struct finding *analyser_worst(const struct analyser *a, enum finding_seve
 
 /* First crash: the machine can not be trusted any more. NULL if none. What a supervisor asks after each feeding. */
 const struct finding *analyser_crash(const struct analyser *a);
+
+/*
+ * Is that crash one for sure? Not while only the console has told of it, which does not say whether the kernel speaks or
+ * a program that wrote to /dev/kmsg, and not while the report goes on whose whole may be tolerated.
+ */
+bool analyser_crash_is_sure(const struct analyser *a);
+
+/* The finding that says that not all of the kernel's messages were seen; NULL: all were, or it is allowed. After analyser_finish(). */
+const struct finding *analyser_blind(const struct analyser *a);
 
 /* Panic seen and its text is over (or silent for settle_ms): nothing more will come, the machine can be let go. */
 bool analyser_panic_is_over(const struct analyser *a);

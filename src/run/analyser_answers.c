@@ -92,6 +92,22 @@ const struct finding *analyser_crash(const struct analyser *a)
 	return analyser_worst(a, FINDING_CRASH);
 }
 
+bool analyser_crash_is_sure(const struct analyser *a)
+{
+	const struct finding *f = analyser_crash(a);
+
+	if (!f || (!f->is_complete && finding_set_tolerates(&a->set)))
+		return false;
+	return f->seen_in != 1u << LANE_CONSOLE;
+}
+
+const struct finding *analyser_blind(const struct analyser *a)
+{
+	const struct finding *f = a->blind_id ? finding_set_by_id(&a->set, a->blind_id) : NULL;
+
+	return f && !f->is_allowed ? f : NULL;
+}
+
 bool analyser_panic_is_over(const struct analyser *a)
 {
 	if (a->has_panic)

@@ -93,6 +93,64 @@ static const char *parse_stamp(const char *p, const char *end, uint64_t *ret_us)
 	return p + 1;
 }
 
+/*
+ * Stamps of dmesg that tell no time since boot, or more than it: "[Tue Nov  3 12:00:00 2026]" (-T), "[Nov 3 12:00]" and
+ * "[  +0.000012]" (-e, -H), "[    5.123456 <    0.000012>]" and "[<    0.000012>]" (-d). And "[2026-11-03 12:00:00]" of
+ * CI systems and console servers, which anybody's line may have.
+ */
+static const char *parse_human_stamp(const char *p, const char *end, bool *ret_is_kernel)
+{
+	const char *close = NULL, *q = p + 1;
+	bool is_kernel = true;
+
+	if (end - p < 10 || *p != '[' || !(close = memchr(p, ']', (size_t)(end - p) < 40 ? (size_t)(end - p) : 40)))
+		return NULL;
+	while (q < close && *q == ' ')
+		q++;
+	if (close - q >= 11 && isalpha((unsigned char)q[0]) && isalpha((unsigned char)q[2])) {
+		for (q += 3; q < close && (is_digit(*q) || isalpha((unsigned char)*q) || *q == ' ' || *q == ':'); q++)
+			;
+		if (q < close || !is_digit(close[-1]))
+			return NULL;
+	} else if (close - q >= 9 && *q == '+' && is_digit(q[1])) {
+		;
+	} else if (close - q >= 8 && close[-1] == '>' && memchr(q, '<', (size_t)(close - q))) { /* not "[<ffff...>] func" */
+		for (; q < close && (is_digit(*q) || strchr(" .<>", *q)); q++)
+			;
+		if (q < close || close[-8] != '.')
+			return NULL;
+	} else if (close - q >= 16 && is_digit(q[0]) && is_digit(q[3]) && q[4] == '-' && q[7] == '-' && q[13] == ':') {
+		is_kernel = false;
+	} else {
+		return NULL;
+	}
+	*ret_is_kernel = *ret_is_kernel || is_kernel;
+	p = close + 1;
+	return p < end && *p == ' ' ? p + 1 : p;
+}
+
+/* "host kernel: " behind a stamp: journalctl -o short-monotonic. */
+static const char *skip_host(const char *p, const char *end)
+{
+	const char *blank = memchr(p, ' ', (size_t)(end - p) < 64 ? (size_t)(end - p) : 64);
+
+	return blank && end - blank > 9 && memcmp(blank, " kernel: ", 9) == 0 && isalnum((unsigned char)*p) ? blank + 9 : p;
+}
+
+/* "** 3 printk messages dropped **", "** 3 messages lost **": how many. */
+static uint32_t parse_dropped(const char *p, const char *end)
+{
+	uint32_t n = 0;
+
+	if (end - p < 20 || memcmp(p, "** ", 3) != 0)
+		return 0;
+	for (p += 3; p < end && is_digit(*p) && n < 100000000; p++)
+		n = n * 10 + (uint32_t)(*p - '0');
+	if (end - p >= 27 && memcmp(p, " printk messages dropped **", 27) == 0)
+		return n;
+	return end - p == 17 && memcmp(p, " messages lost **", 17) == 0 ? n : 0;
+}
+
 /* What may follow a stamp directly: "[  T123]", "[C1]", and what newer kernels add beside them. */
 static const char *parse_callers(const char *p, const char *end, char *caller, size_t size)
 {
@@ -128,21 +186,6 @@ static const char *parse_callers(const char *p, const char *end, char *caller, s
 	return p;
 }
 
-/* "[Tue Nov  3 12:00:00 2026]" of dmesg -T. */
-static const char *parse_human_stamp(const char *p, const char *end)
-{
-	const char *close;
-
-	if (end - p < 24 || *p != '[' || !isalpha((unsigned char)p[1]) || !isalpha((unsigned char)p[3]) ||
-	    p[4] != ' ' || !isalpha((unsigned char)p[5]))
-		return NULL;
-	close = memchr(p, ']', (size_t)(end - p) < 40 ? (size_t)(end - p) : 40);
-	if (!close || !is_digit(close[-1]))
-		return NULL;
-	p = close + 1;
-	return p < end && *p == ' ' ? p + 1 : p;
-}
-
 static const char *skip_junk(const char *p, const char *end)
 {
 	while (p < end) {
@@ -165,8 +208,11 @@ static const char *skip_junk(const char *p, const char *end)
 /* One prefix that is not a stamp: the end of it, or NULL. */
 static const char *parse_other(const char *p, const char *end, bool *ret_is_kernel)
 {
-	const char *q = p;
+	const char *q = parse_human_stamp(p, end, ret_is_kernel);
 
+	if (q)
+		return q;
+	q = p;
 	if (*p == '<') { /* syslog level */
 		for (q++; q < end && is_digit(*q); q++)
 			;
@@ -186,11 +232,16 @@ static const char *parse_other(const char *p, const char *end, bool *ret_is_kern
 	}
 	if (end - p > 12) { /* "Nov  3 12:00:00 host kernel: " */
 		q = memmem(p, (size_t)(end - p) < 100 ? (size_t)(end - p) : 100, " kernel: ", 9);
-		if (q && isalnum((unsigned char)*p)) {
+		/* "Kernel panic - not syncing: kernel: panic_on_warn set" is no host's name. */
+		if (q && isalnum((unsigned char)*p) && isalnum((unsigned char)q[-1]) &&
+		    !memmem(p, (size_t)(q - p), ": ", 2)) {
 			*ret_is_kernel = true;
 			return q + 9;
 		}
 	}
+	if (end - p > 16 && isalpha((unsigned char)p[0]) && p[3] == ' ' && is_digit(p[5]) && p[6] == ' ' && p[9] == ':' &&
+	    p[12] == ':' && p[15] == ' ') /* "Nov  3 12:00:00 " of ts(1) */
+		return p + 16;
 	return NULL;
 }
 
@@ -205,6 +256,7 @@ void log_line_parse(const char *line, size_t n, bool is_first, struct log_line *
 		end--;
 	if (p < end && *p != '[')
 		p = skip_junk(p, end);
+	ret->n_dropped = p < end && *p == '*' ? parse_dropped(p, end) : 0;
 
 	/* The usual case first, then a stamp behind some prefix. */
 	for (q = p; q < end && q - p < PREFIX_SCAN;) {
@@ -212,18 +264,12 @@ void log_line_parse(const char *line, size_t n, bool is_first, struct log_line *
 
 		if (after) {
 			ret->is_stamped = ret->has_time = true;
-			p = parse_callers(after, end, ret->caller, sizeof(ret->caller));
+			p = skip_host(parse_callers(after, end, ret->caller, sizeof(ret->caller)), end);
 			goto out;
 		}
 		q = q + 1 < end ? memchr(q + 1, '[', (size_t)(end - q - 1)) : NULL;
 		if (!q)
 			break;
-	}
-	q = p < end ? parse_human_stamp(p, end) : NULL;
-	if (q) {
-		ret->is_stamped = true;
-		p = q;
-		goto out;
 	}
 	for (unsigned i = 0; i < 4 && p < end; i++) {
 		q = parse_other(p, end, &ret->is_stamped);

@@ -20,6 +20,7 @@ struct log_line {
 	bool has_time;
 	uint64_t time_us;
 	char caller[16]; /* "T123", "C1", or "" */
+	uint32_t n_dropped; /* messages that the console lost before this line, as it says itself */
 };
 
 /* Takes the prefixes off. is_first: the log may begin in the middle of a line. */

@@ -33,16 +33,18 @@ struct report {
 	struct log_symbol guesses[FINDING_FRAMES_MAX]; /* "? func": what a stack without sure callers is named by */
 	uint32_t n_guesses;
 	struct log_aside_state aside;
+	bool has_symbol;	 /* a line below the first has a function with offset and size */
 	bool has_counter;	 /* a line with the program counter was seen */
 	bool is_jump;		 /* and it pointed to no function: who called is in the link register */
 	bool is_jump_to_null;
+	bool is_suspicion;	 /* nobody knows whether the kernel said it; its finding is in no set yet */
 	bool is_stale;		 /* title and fingerprint do not say all that is known */
 	bool has_message; /* message[] says more: the text of a WARN() */
 	char message[FINDING_TITLE_MAX];
 	char head[FINDING_TITLE_MAX]; /* the first line that names it */
 };
 
-/* Opens a report with its first line; message: the text under "cut here", or NULL. It has no title yet (analyser_title.h). */
+/* Opens a report with its first line; message: the text under "cut here", or NULL. It has no title yet (report_update). */
 void report_open(struct report *r, struct finding *f, const struct crash_pattern *row, const struct log_line *l,
 		 const char *message);
 
@@ -65,6 +67,9 @@ enum report_step report_body(struct report *r, const struct log_line *l, const c
 /* Adds a raw line to the excerpt, within its bound. is_sure: it belongs to the report (else it may be cut off again).
  */
 void report_excerpt(struct report *r, const char *raw, size_t raw_len, uint64_t line_no, bool is_sure);
+
+/* Puts title, function and fingerprint together from what is known so far. */
+void report_update(struct report *r);
 
 /* The report is over. */
 void report_finish(struct report *r);

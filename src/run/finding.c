@@ -2,6 +2,7 @@
 
 #include "run/finding.h"
 
+#include <ctype.h>
 #include <fnmatch.h>
 #include <string.h>
 
@@ -165,8 +166,11 @@ void finding_text(const struct finding *f, size_t max_stack, struct str *out)
 	str_add_safe(out, f->title, strlen(f->title), false);
 	if (f->count > 1)
 		str_addf(out, " (%u times)", f->count);
-	if (f->is_allowed)
-		str_addf(out, " (allowed%s%s)", f->known[0] ? ": " : "", f->known);
+	if (f->is_allowed) {
+		str_add(out, f->known[0] ? " (allowed: " : " (allowed");
+		str_add_safe(out, f->known, strlen(f->known), false);
+		str_add_char(out, ')');
+	}
 	str_add_char(out, '\n');
 	if (f->file[0] && !strstr(f->title, f->file))
 		str_addf(out, "  at %s:%u\n", f->file, f->line);
@@ -181,14 +185,53 @@ void finding_text(const struct finding *f, size_t max_stack, struct str *out)
 	finding_stack_text(f, max_stack, out);
 }
 
-bool finding_matches(const struct finding *f, const char *pattern)
+static bool is_word_char(char c)
 {
-	const char *const whole[] = { f->title, f->function, f->fingerprint, finding_class_table[f->class].name };
+	return isalnum((unsigned char)c) || c == '_';
+}
+
+/* Is it there as whole words? */
+static bool has_words(const char *text, const char *words)
+{
+	size_t n = strlen(words);
+
+	for (const char *at = text; (at = strstr(at, words)); at++)
+		if ((at == text || !is_word_char(at[-1]) || !is_word_char(words[0])) &&
+		    (!is_word_char(at[n]) || !is_word_char(words[n - 1])))
+			return true;
+	return false;
+}
+
+bool finding_is_listed(const struct finding *f, const char *pattern)
+{
+	const char *const whole[] = { f->title, f->function, f->fingerprint };
 
 	for (size_t i = 0; i < ARRAY_SIZE(whole); i++)
 		if (whole[i][0] && fnmatch(pattern, whole[i], 0) == 0)
 			return true;
+	return false;
+}
+
+bool finding_matches(const struct finding *f, const char *pattern)
+{
+	if (finding_is_listed(f, pattern) || fnmatch(pattern, finding_class_table[f->class].name, 0) == 0)
+		return true;
 	if (!*pattern || strpbrk(pattern, "*?["))
 		return false;
-	return strstr(f->title, pattern) || strstr(f->fingerprint, pattern);
+	return has_words(f->title, pattern) || has_words(f->fingerprint, pattern);
+}
+
+bool finding_pattern_is_all(const char *pattern)
+{
+	/* No findings, and nothing that two names have in common. */
+	return !*pattern || (fnmatch(pattern, "zqx", 0) == 0 && fnmatch(pattern, "jvw_k", 0) == 0) ||
+	       (fnmatch(pattern, "zqx:jk", 0) == 0 && fnmatch(pattern, "wvy:p:q", 0) == 0);
+}
+
+int finding_refuse_pattern(const char *pattern, struct error *err)
+{
+	error_set(err, ERROR_USAGE, *pattern ? "--allow '%s' would tolerate every finding" : "--allow '%s' names no finding",
+		  pattern);
+	error_hint(err, "--allow CLASS, a function, or a fingerprint as quiz shows it   (man 7 quiz-verdict)");
+	return -1;
 }

@@ -140,6 +140,16 @@ void finding_stack_text(const struct finding *f, size_t max_stack, struct str *o
 /*
  * Does a user's pattern mean this finding? Shell wildcards against title,
  * function, fingerprint and class name, each as a whole; a pattern without
- * wildcards also matches as a part of title or fingerprint. Case matters.
+ * wildcards also matches whole words of title or fingerprint: "zfs_open" is
+ * no part of "zfs_open_all". Case matters.
  */
 bool finding_matches(const struct finding *f, const char *pattern);
+
+/* The same for a list that is kept: title, function or fingerprint as a whole. */
+bool finding_is_listed(const struct finding *f, const char *pattern);
+
+/* A pattern that names nothing, and so means every finding, hides what it was not meant for. An empty one is no better. */
+bool finding_pattern_is_all(const char *pattern);
+
+/* The error for such a pattern of --allow. Returns -1. */
+int finding_refuse_pattern(const char *pattern, struct error *err);

@@ -48,6 +48,11 @@ bool finding_set_has(const struct finding_set *s, uint32_t classes)
 	return false;
 }
 
+bool finding_set_tolerates(const struct finding_set *s)
+{
+	return s->allow.n || s->known.n;
+}
+
 void finding_set_judge(struct finding_set *s, struct finding *f)
 {
 	const struct known_issue *known;
@@ -136,7 +141,7 @@ bool finding_set_add(struct finding_set *s, struct finding *f, const struct cras
 	return true;
 }
 
-static void remove_one(struct finding_set *s, struct finding *f)
+void finding_set_remove(struct finding_set *s, struct finding *f)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		if (s->v[i] != f)
@@ -161,7 +166,7 @@ void finding_set_merge(struct finding_set *s, struct finding *f)
 		if (old->severity != f->severity || old->is_allowed != f->is_allowed)
 			continue;
 		old->count += f->count;
-		remove_one(s, f);
+		finding_set_remove(s, f);
 		return;
 	}
 }

@@ -39,6 +39,12 @@ bool finding_set_add(struct finding_set *s, struct finding *f, const struct cras
 /* Sets is_allowed and known again, after fields have changed. */
 void finding_set_judge(struct finding_set *s, struct finding *f);
 
+/* Are there patterns at all that something could be tolerated by? */
+bool finding_set_tolerates(const struct finding_set *s);
+
+/* It was none: f is gone. */
+void finding_set_remove(struct finding_set *s, struct finding *f);
+
 /*
  * Its report is over: an equal one that is there already counts it, and f is gone.
  */

@@ -23,7 +23,6 @@ void kernel_counters_set(struct kernel_counters *c, bool is_end, const char *nam
 		at->has_end = true;
 	} else {
 		at->start = value;
-		at->has_start = true;
 	}
 }
 
@@ -31,12 +30,13 @@ void kernel_counters_set(struct kernel_counters *c, bool is_end, const char *nam
 #define SERIOUS (BIT(PANIC) | BIT(OOPS) | BIT(BUG) | BIT(SANITIZER) | BIT(ZFS_PANIC))
 /* Bits of "tainted": Documentation/admin-guide/tainted-kernels.rst. */
 static const struct counter_rule rules[] = {
-	{ "oops_count", 0, SERIOUS, FINDING_CLASS_OOPS, "the kernel counted an oops that no log shows" },
+	{ "oops_count", 0, SERIOUS, FINDING_CLASS_OOPS, "the kernel counted an oops that no log shows",
+	  true },
 	{ "tainted", 7, SERIOUS, FINDING_CLASS_OOPS, "the kernel is tainted D (died): an oops that no log shows" },
 	{ "tainted", 5, SERIOUS, FINDING_CLASS_BUG, "the kernel is tainted B (bad page) without a log line" },
 	{ "tainted", 4, SERIOUS, FINDING_CLASS_OOPS, "the kernel is tainted M (machine check) without a log line" },
 	{ "warn_count", 0, SERIOUS | BIT(WARN) | BIT(LOCKING) | BIT(RCU), FINDING_CLASS_WARN,
-	  "the kernel counted a WARN that no log shows" },
+	  "the kernel counted a WARN that no log shows", true },
 	{ "tainted", 9, SERIOUS | BIT(WARN) | BIT(LOCKING) | BIT(RCU), FINDING_CLASS_WARN,
 	  "the kernel is tainted W (WARN) without a log line" },
 	{ "tainted", 14, BIT(STALL), FINDING_CLASS_STALL, "the kernel is tainted L (soft lockup) without a log line" },
@@ -47,27 +47,31 @@ static const struct counter_rule rules[] = {
 	{ "rcu_stall_count", 0, BIT(STALL), FINDING_CLASS_STALL, "the kernel counted an RCU stall that no log shows" },
 };
 
-static bool has_increased(const struct kernel_counters *c, const struct counter_rule *rule)
+/* By how much; of "tainted" 1 when the bit was set. */
+static uint64_t increase_of(const struct kernel_counters *c, const struct counter_rule *rule)
 {
 	for (size_t i = 0; i < c->n; i++) {
 		const struct kernel_counter *at = &c->v[i];
 
-		if (strcmp(rule->name, at->name) != 0 || !at->has_start || !at->has_end)
+		if (strcmp(rule->name, at->name) != 0 || !at->has_end)
 			continue;
 		if (strcmp(at->name, "tainted") == 0)
 			return (at->end & ~at->start) >> rule->taint_bit & 1;
-		return at->end > at->start;
+		return at->end > at->start ? at->end - at->start : 0;
 	}
-	return false;
+	return 0;
 }
 
-const struct counter_rule *kernel_counters_next(const struct kernel_counters *c, size_t *pos)
+const struct counter_rule *kernel_counters_next(const struct kernel_counters *c, size_t *pos, uint64_t *ret_increase)
 {
 	while (*pos < ARRAY_SIZE(rules)) {
 		const struct counter_rule *rule = &rules[(*pos)++];
+		uint64_t increase = increase_of(c, rule);
 
-		if (has_increased(c, rule))
-			return rule;
+		if (!increase)
+			continue;
+		*ret_increase = increase;
+		return rule;
 	}
 	return NULL;
 }

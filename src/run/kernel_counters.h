@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * The kernel's own counters (oops_count, warn_count, tainted, ...) at the
- * start and at the end of a run: a check of the findings that needs no console.
+ * The kernel's own counters (oops_count, warn_count, tainted, ...) at the end
+ * of a run, and at its start if that is not the boot, where they are 0: a check
+ * of the findings that needs no console.
  */
 
 #include <stdbool.h>
@@ -17,7 +18,7 @@
 struct kernel_counter {
 	char name[48];
 	uint64_t start, end;
-	bool has_start, has_end;
+	bool has_end;
 };
 
 struct kernel_counters {
@@ -35,7 +36,8 @@ struct counter_rule {
 	uint32_t explained_by; /* bits 1 << class */
 	enum finding_class class;
 	const char *title;
+	bool is_exact; /* goes up once with each report, so both can be counted */
 };
 
-/* The next rule from *pos on (begin with 0) whose counter has increased; NULL at the end. */
-const struct counter_rule *kernel_counters_next(const struct kernel_counters *c, size_t *pos);
+/* The next rule from *pos on (begin with 0) whose counter has increased, and by how much; NULL at the end. */
+const struct counter_rule *kernel_counters_next(const struct kernel_counters *c, size_t *pos, uint64_t *ret_increase);

@@ -8,8 +8,9 @@
  *	# comment
  *	PATTERN			free text: why, since when, link
  *
- * The pattern ends at the first blank and is matched by finding_matches(). A
- * finding that is known is told with its text and does not count.
+ * The pattern ends at the first blank and is matched by finding_is_listed(). A
+ * finding that is known is told with its text and does not count. A whole
+ * class, and a pattern that means everything, are errors.
  */
 
 #include "base/error.h"

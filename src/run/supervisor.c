@@ -98,6 +98,9 @@ static int set_up(struct supervisor *s, struct error *err)
 	const struct outlet outlet = program_outlet(s);
 	int log_fd;
 
+	for (size_t i = 0; i < s->opt.spec->allow.n; i++)
+		if (finding_pattern_is_all(s->opt.spec->allow.v[i]))
+			return finding_refuse_pattern(s->opt.spec->allow.v[i], err);
 	if (s->opt.spec->known_issues && known_issues_load(&s->known, s->opt.spec->known_issues, err) < 0)
 		return -1;
 	log_fd = record_open_console(s->opt.record, err);
@@ -133,9 +136,6 @@ static void tear_down(struct supervisor *s)
 	close_fd(&s->output_fd);
 	steps_clear(&s->finish);
 	steps_clear(&s->report);
-	silence_clear(&s->silence);
-	silence_clear(&s->question);
-	silence_clear(&s->hang);
 	free(s->setup.v);
 	str_clear(&s->hooks.output);
 	loop_free(s->loop);

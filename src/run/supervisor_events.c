@@ -12,6 +12,7 @@
 #define DISKS_QUIT_MS 10000 /* from the power-off of a machine with disks to keep to its QEMU's end */
 #define ANSWER_MS 200	    /* for what has been sent to be read */
 #define CRASH_GRACE_MS 700 /* from the first line of a crash report to letting the machine go */
+#define CRASH_SURE_MS 300  /* for the agent to confirm what the console says */
 
 /* ---- the analyser, fed ---- */
 
@@ -24,11 +25,39 @@ struct analyser *sup_new_analyser(const struct supervisor *s)
 	return analyser_new(&ao);
 }
 
+static void on_crash_sure(void *ctx)
+{
+	struct supervisor *s = ctx;
+
+	s->timer_crash = 0;
+	sup_after_analysis(s);
+}
+
+/*
+ * What only the console says may be a program's word, of which the agent will tell; and what is tolerated is known when
+ * the whole report is there. A dead kernel confirms nothing, so the wait is short.
+ */
+static bool crash_is_sure(struct supervisor *s)
+{
+	const struct finding *f = analyser_crash(s->analyser);
+	uint64_t now = loop_now_ms();
+	bool is_late = f && now >= f->seen_ms + CRASH_SURE_MS;
+
+	if (!f)
+		return false;
+	if (analyser_crash_is_sure(s->analyser) || (is_late && f->is_complete))
+		return true;
+	/* Patterns that may tolerate it keep it open until its report is over, which the analyser's own timer sees to. */
+	if (!s->timer_crash && !is_late)
+		s->timer_crash = loop_timer(s->loop, f->seen_ms + CRASH_SURE_MS - now + 1, on_crash_sure, s);
+	return is_late && !s->opt.spec->allow.n && !s->known.n;
+}
+
 void sup_tell_crash(struct supervisor *s, bool is_now)
 {
 	const struct finding *f = analyser_crash(s->analyser);
 
-	if (!f || s->out->crash_text || !s->opt.crashed || (!f->is_complete && !is_now))
+	if (!f || s->out->crash_text || !s->opt.crashed || (!is_now && !(f->is_complete && crash_is_sure(s))))
 		return;
 	s->opt.crashed(s->opt.decided_ctx, s->out);
 	if (s->server && s->out->crash_text)
@@ -48,7 +77,7 @@ void sup_after_analysis(struct supervisor *s)
 	}
 	if (analyser_panic_is_over(s->analyser))
 		sup_die(s, 0);
-	else if (!keeps && analyser_crash(s->analyser))
+	else if (!keeps && crash_is_sure(s))
 		sup_end_early(s, CRASH_GRACE_MS);
 	else
 		watchdog_hang_check(s);
@@ -110,9 +139,8 @@ static void take_counts(struct supervisor *s, const struct wire_counts *m)
 			continue;
 		str_add_safe(&all, entry, strlen(entry), false);
 		str_add_char(&all, '\n');
-		analyser_counter(s->analyser, s->has_counters, name, strtoull(eq + 1, NULL, 0), loop_now_ms());
+		analyser_counter(s->analyser, true, name, strtoull(eq + 1, NULL, 0), loop_now_ms());
 	}
-	s->has_counters = true;
 	free(s->out->counters);
 	s->out->counters = str_take(&all);
 }

@@ -12,6 +12,8 @@
 #include "run/ram_copy.h"
 #include "sys/fs.h"
 
+#define TEMPLATE_LOG_MAX (4u << 20)
+
 /* ---- without a template ---- */
 
 static int start_cold(struct supervisor *s, struct error *err)
@@ -72,7 +74,7 @@ static void retry_cold(void *ctx)
 	console_restart(s->console);
 	analyser_free(s->analyser);
 	s->analyser = s->out->analyser = sup_new_analyser(s);
-	s->is_up = s->has_counters = s->out->made_template = false;
+	s->is_up = s->out->made_template = false;
 	if (start_cold(s, &err) < 0)
 		sup_setup_failed(s, &err);
 }
@@ -144,6 +146,20 @@ static void open_template(struct supervisor *s)
 	}
 }
 
+/* What the machine said while booting is this run's, too: a WARN of it counts in a clone as in a machine that boots. */
+static void take_template_log(struct supervisor *s)
+{
+	const char *from = s->template->console_path;
+	_cleanup_free_ char *to = mem_printf("%s/console.log", s->opt.record->dir);
+	_cleanup_str_ struct str text = STR_INIT;
+
+	fs_copy_file(from, to, 0644, NULL);
+	if (fs_read(from, TEMPLATE_LOG_MAX, &text, NULL) < 0)
+		analyser_template_log(s->analyser, NULL, 0, 0);
+	else
+		analyser_template_log(s->analyser, str_cstr(&text), text.len, loop_now_ms());
+}
+
 int sup_start(struct supervisor *s, struct error *err)
 {
 	if (s->opt.makes_prepared)
@@ -152,9 +168,7 @@ int sup_start(struct supervisor *s, struct error *err)
 	if (!s->template)
 		return start_cold(s, err);
 	if (!s->template->is_new) {
-		_cleanup_free_ char *log = mem_printf("%s/console.log", s->opt.record->dir);
-
-		fs_copy_file(s->template->console_path, log, 0644, NULL); /* what it said while booting */
+		take_template_log(s);
 		s->out->was_clone = true;
 		s->is_up = true;
 		if (maker_start_clone(s, err) < 0)

@@ -19,7 +19,6 @@
 #include "run/local.h"
 #include "run/quota.h"
 #include "run/session.h"
-#include "run/silence.h"
 #include "run/supervisor.h"
 #include "run/template.h"
 #include "wire/tree.h"
@@ -100,12 +99,12 @@ struct supervisor {
 	struct hook_queue hooks;
 	struct collection collection;
 	struct steps finish;
-	bool has_counters;
 
 	struct quota shared_quota; /* of /shared, where it is a live folder */
 	uint64_t timer_room;
 
 	uint64_t timer_boot, timer_limit, timer_heartbeat, timer_analyser, timer_dying, timer_hang, timer_status;
+	uint64_t timer_crash; /* a crash that is not sure yet is looked at again */
 	uint64_t timer_answer; /* the guest is off, or closes its port, and has not said that it is done */
 	bool is_off;
 	uint64_t timer_channel, timer_retry;
@@ -116,12 +115,8 @@ struct supervisor {
 	struct steps report;
 	uint64_t ping_nonce;
 	unsigned unanswered_pings;
-	struct silence silence;	    /* since the last sign of life while booting; since the first unanswered ping later */
-	uint64_t agent_mark;	    /* bytes of the agent then */
-	struct silence question;    /* the VMM's own, since it was asked whether the machine runs */
-	uint64_t console_mark;	    /* bytes of the console then */
-	struct silence hang;	    /* the program's, since the kernel reported a hang */
-	uint64_t hang_wait_ms;	    /* how long it may be */
+	uint64_t silent_since_ms;   /* last sign of life while booting; first unanswered ping later */
+	uint64_t starved_mark_ms;   /* vmm_starved_ms() then */
 	const char *channel_why; /* the agent's port was closed: why */
 	int n_signals;	     /* INT and TERM so far */
 	bool is_up;	     /* the guest has been heard on its agent channel */

@@ -74,9 +74,10 @@ static bool decide_by_crash(const struct analyser *a, struct verdict_result *ret
 	return true;
 }
 
-static bool decide_strictly(const struct analyser *a, struct verdict_result *ret)
+static bool decide_strictly(const struct analyser *a, bool must_see_all, struct verdict_result *ret)
 {
 	const struct finding *warn = first_of(a, FINDING_WARN), *stall = first_of(a, FINDING_STALL);
+	const struct finding *blind = must_see_all ? analyser_blind(a) : NULL;
 
 	if (warn) {
 		ret->headline = warn;
@@ -84,8 +85,11 @@ static bool decide_strictly(const struct analyser *a, struct verdict_result *ret
 	} else if (stall) {
 		ret->headline = stall;
 		set(ret, VERDICT_HANG, "the kernel stalled, and the run is strict");
+	} else if (blind) {
+		ret->headline = blind;
+		set(ret, VERDICT_CRASH, "not all that the kernel said was seen, and the run is strict");
 	}
-	return warn || stall;
+	return warn || stall || blind;
 }
 
 static bool decide_by_machine(const struct verdict_input *in, struct verdict_result *ret)
@@ -156,7 +160,7 @@ void verdict_decide(const struct verdict_input *in, struct verdict_result *ret)
 		set(ret, VERDICT_SETUP, "the program's output could not be written");
 		return;
 	}
-	if (in->analyser && in->is_strict && decide_strictly(in->analyser, ret))
+	if (in->analyser && in->is_strict && decide_strictly(in->analyser, true, ret))
 		return;
 	switch (in->program) {
 	case PROGRAM_NOT_EXECUTABLE:
@@ -191,7 +195,7 @@ void verdict_of_log(const struct analyser *a, bool is_strict, struct verdict_res
 	} else if (init && !init->is_allowed) {
 		ret->headline = init;
 		set(ret, VERDICT_CRASH, "the first process ended");
-	} else if (is_strict && decide_strictly(a, ret)) {
+	} else if (is_strict && decide_strictly(a, false, ret)) {
 		return;
 	} else if (hang && is_strict) {
 		ret->headline = hang;

@@ -32,6 +32,16 @@ status "cut in the middle of the report" 122 sh -c 'head -n 30 "$1" | quiz verdi
 status "an empty log is clean" 0 quiz verdict /dev/null
 status "no such log" 125 quiz verdict "$scratch/nowhere"
 like "says which" "$err_out" "quiz: cannot open log '$scratch/nowhere': *"
+for pattern in '*' '?*' '[a-z]*' ''; do
+	status "--allow '$pattern' is refused" 125 quiz verdict --allow "$pattern" "$x86/null.log"
+	like "and why" "$err_out" "quiz: --allow '*' *hint: --allow CLASS*"
+done
+status "--allow of a part of a name" 122 quiz verdict --allow crashme_nul "$x86/null.log"
+echo 'NULL pointer dereference in crashme_null' >"$scratch/title"
+status "a title in --known-issues hides nothing by its first word" 122 quiz verdict --known-issues "$scratch/title" "$x86/null.log"
+echo 'oops in crashme_null' >"$scratch/class"
+status "--known-issues with a class" 125 quiz verdict --known-issues "$scratch/class" "$x86/null.log"
+like "says which line, and what to write" "$err_out" "*class:1: 'oops' is a whole class*hint: *oops:FUNCTION*"
 status "a bad list of known issues" 125 sh -c 'echo "*" >"$1/bad"; quiz verdict --known-issues "$1/bad" /dev/null' sh "$scratch"
 
 # Logs as they come from elsewhere: each of these is the same two logs in another dress, and says the same of both.
@@ -59,6 +69,21 @@ dress "of dmesg with wall clocks" "$stamp;s/^/[Sat Nov 21 18:20:01 2026] /"
 status "cut in the middle of a line" 122 sh -c 'head -c -700 "$1" | quiz verdict' sh "$scratch/null.dressed"
 printf 'BUG: kernel NULL pointer dereference, address: 0' >"$scratch/oneline"
 status "one line without an end" 122 quiz verdict "$scratch/oneline"
+
+# What is no text is no clean log.
+gzip -c "$x86/null.log" >"$scratch/log.gz"
+iconv -f UTF-8 -t UTF-16 "$x86/null.log" >"$scratch/log.utf16"
+iconv -f UTF-8 -t UTF-16LE "$x86/null.log" >"$scratch/log.utf16le"
+for log in gz utf16 utf16le; do
+	status "a log in .$log" 125 quiz verdict "$scratch/log.$log"
+	like "what it is, and how to read it" "$err_out" "*cannot read log '*': it is *hint: * | quiz verdict*"
+	status "piped" 125 sh -c 'quiz verdict <"$1"' sh "$scratch/log.$log"
+done
+tr '\n' '\r' <"$x86/null.log" >"$scratch/log.mac"
+status "a log with carriage returns only" 122 quiz verdict "$scratch/log.mac"
+{ cat "$x86/none.log" && echo '** 12 printk messages dropped **'; } >"$scratch/holes"
+status "a log with holes is not accused" 0 quiz verdict "$scratch/holes"
+like "and they are told" "$out" "*info: 12 kernel messages were lost*"
 
 status "JSON: the status is the same" 122 quiz verdict --json "$x86/null.log"
 for word in '"verdict": "crash"' '"status": 122' '"class": "oops"' '"function": "crashme_null"' '"first_line": ' '"excerpt": '; do

@@ -7,7 +7,7 @@
  */
 /* clang-format off */
 /* What tests/fuzz/build compiles and links:
- * sources: src/run/analyser.c src/run/analyser_answers.c src/run/analyser_line.c src/run/analyser_words.c src/run/analyser_report.c src/run/crash_patterns.c
+ * sources: src/run/analyser.c src/run/analyser_answers.c src/run/analyser_input.c src/run/analyser_line.c src/run/analyser_words.c src/run/analyser_report.c src/run/analyser_trust.c src/run/crash_patterns.c
  * sources: src/run/finding.c src/run/finding_set.c src/run/kernel_counters.c src/run/known_issues.c src/run/verdict.c
  * sources: src/base/str.c src/base/error.c src/sys/fs.c src/sys/proc.c
  * libs: -ljansson
@@ -35,7 +35,7 @@ static void feed(struct analyser *a, const uint8_t *p, size_t n, uint64_t *now)
 		len = n - 1 < sizeof(text) - 1 ? n - 1 : sizeof(text) - 1;
 		memcpy(text, p + 1, len);
 		text[len] = '\0';
-		analyser_kmsg(a, *now, p[0] % 8, *now * 1000 * (len ? (uint8_t)text[0] : 1), text, *now);
+		analyser_kmsg(a, *now, (uint8_t)text[0] % 16, *now * 1000 * (len ? (uint8_t)text[0] : 1), text, *now);
 		break;
 	case 2: /* byte by byte */
 		for (size_t i = 1; i < n; i++)

@@ -164,6 +164,44 @@ if [ -z "$flavour" ]; then
 		echo "WARNING: CPU: 0 PID: 1 at a.c:1 f+0x1/0x2" 2>/dev/null >/dev/console; true'
 	is "and nobody is accused" "$(printf '%s\n' "$err_out" | grep -c '^quiz:')" 0
 
+	status "words to the kernel's log are no deeds either" 0 quiz -C 'echo "BUG: a test" >/dev/kmsg
+		echo "Kernel panic - not syncing: no" >/dev/kmsg; sleep 1; echo "Oops: 0000 [#1] SMP" >/dev/kmsg'
+	is "and nobody is accused of them" "$(printf '%s\n' "$err_out" | grep -c '^quiz:')" 0
+	status "null, tolerated" 3 quiz --allow 'oops:crashme_null:*' -C "insmod $tree/crashme.ko; (echo null >/proc/crashme); sleep 4; exit 3"
+	like "null, tolerated: the program goes on" "$err_out" "*NULL pointer dereference in crashme_null*(allowed)*"
+	status "null, with a pattern for another" 122 quiz --timeout 9m --allow 'oops:crashme_nul' -C "insmod $tree/crashme.ko
+		(echo null >/proc/crashme); sleep 1000"
+	status "--allow of everything" 125 quiz --allow '*' true
+	like "is refused" "$err_out" "quiz: --allow '*' would tolerate every finding*hint: *"
+
+	# A program that keeps the kernel's log full: what is lost is told, an oops is found all the same.
+	flood='echo on >/proc/sys/kernel/printk_devkmsg; dmesg -n 1; head -c 3000000 /dev/zero | tr "\0" x | fold -w 200 >/tmp/words
+		flood() { chrt -f 50 dd if=/tmp/words of=/dev/kmsg bs=201 2>/dev/null; }'
+	status "a flood" 3 quiz -C "$flood; flood; exit 3"
+	like "a flood: what was lost" "$err_out" "*kernel messages were lost: *log_buf_len*"
+	status "a flood, strict" 122 quiz --strict -C "$flood; flood; exit 0"
+	like "a flood, strict: why" "$err_out" "*not all that the kernel said was seen*"
+	status "an oops in a flood" 122 quiz -C "$flood; insmod $tree/crashme.ko; (echo null >/proc/crashme; flood); exit 0"
+	status "a warning that is lost in a flood" 3 quiz -C "$flood; insmod $tree/crashme.ko
+		chrt -f 50 sh -c 'words() { dd if=/tmp/words of=/dev/kmsg bs=201 2>/dev/null; }; words; echo warn >/proc/crashme; words'; exit 3"
+	like "is counted" "$err_out" "*the kernel counted a WARN that no log shows*"
+	status "an oops that nobody may read of" 122 quiz -C "insmod $tree/crashme.ko; dmesg -n 1; dmesg -C
+		echo 0 0 0 0 >/proc/sys/kernel/printk; (echo null >/proc/crashme); exit 0"
+
+	# What the kernel says while a template is made, it does not say again in a clone: it counts there all the same.
+	warner=warner$$
+	mkdir -p ".quiz/profiles/$warner/files/opt" && cp crashme.ko ".quiz/profiles/$warner/files/opt"
+	printf '[profile]\nsummary = warns while it is set up\ntemplate = yes\n' >".quiz/profiles/$warner/profile.conf"
+	printf '#!/bin/sh\ninsmod /opt/crashme.ko && echo warnonce >/proc/crashme\n' >".quiz/profiles/$warner/guest-init"
+	chmod +x ".quiz/profiles/$warner/guest-init"
+	status "a warning in a profile's hook" 122 quiz --strict -p $warner true
+	status "once more" 122 quiz --strict -p $warner true
+	warned() { quiz template list | grep -q -e "-p $warner"; }
+	if wait_for 60 warned; then ok "its template"; else not_ok "its template" "$(quiz template list)"; fi
+	status "in a clone that has it behind it" 122 quiz --strict -p $warner true
+	told "a clone: who warned" "crashme_warnonce"
+	is "it was such a clone" "$(sed -n 's/.*"is_prepared": \(.*\),/\1/p' "$(ls -t .quiz/runs/*/result.json | head -1)")" true
+
 	# What becomes of the machine.
 	crash null 122 --on-crash=keep
 	told "null, kept" "NULL pointer dereference in crashme_null" "(volatile int *)0x10 = 1"
