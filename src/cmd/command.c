@@ -41,6 +41,14 @@ const struct option_row *command_option_rows(const struct command *cmd, size_t *
 	return cmd->options;
 }
 
+const struct option_row *subcommand_option_rows(const struct subcommand *sub, size_t *ret_n)
+{
+	if (sub->option_table)
+		return sub->option_table(ret_n);
+	*ret_n = sub->n_options;
+	return sub->options;
+}
+
 /* ---- Help ---- */
 
 static void print_option(const struct option_row *row)
@@ -74,9 +82,12 @@ static void print_options(const struct option_row *rows, size_t n)
 
 static void print_sub_usage(const struct command *cmd, const struct subcommand *sub)
 {
+	size_t n;
+	const struct option_row *rows = subcommand_option_rows(sub, &n);
+
 	printf("usage: quiz %s %s%s%s\n\n%s.\n", cmd->name, sub->name, sub->usage ? " " : "",
 	       sub->usage ? sub->usage : "", sub->summary);
-	print_options(sub->options, sub->n_options);
+	print_options(rows, n);
 }
 
 void command_print_json(json_t *json_consumed)
@@ -169,13 +180,15 @@ void command_rows(const struct command *const *table, struct str *out)
 		command_option_table(out, "option", cmd->name, rows, n);
 		for (size_t i = 0; i < cmd->n_subs; i++) {
 			_cleanup_free_ char *name = mem_printf("%s %s", cmd->name, cmd->subs[i].name);
+			size_t n_own;
+			const struct option_row *own = subcommand_option_rows(&cmd->subs[i], &n_own);
 
 			add_row(out, &(struct table_row){ .kind = "sub",
 							  .command = cmd->name,
 							  .name = cmd->subs[i].name,
 							  .usage = cmd->subs[i].usage,
 							  .help = cmd->subs[i].summary });
-			command_option_table(out, "option", name, cmd->subs[i].options, cmd->subs[i].n_options);
+			command_option_table(out, "option", name, own, n_own);
 		}
 	}
 }

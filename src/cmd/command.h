@@ -32,6 +32,7 @@ struct subcommand {
 	const struct option_row *options; /* its own, or NULL */
 	size_t n_options;
 	int (*main)(int argc, char **argv, struct error *err);
+	const struct option_row *(*option_table)(size_t *ret_n); /* as in struct command */
 };
 
 struct command {
@@ -56,6 +57,7 @@ const struct command *command_find(const struct command *const *table, const cha
 
 /* Its own options, or those of its option_table. */
 const struct option_row *command_option_rows(const struct command *cmd, size_t *ret_n);
+const struct option_row *subcommand_option_rows(const struct subcommand *sub, size_t *ret_n);
 
 /* Runs a command with the words after its name: help, subwords and `program` included. */
 int command_run(const struct command *cmd, int argc, char **argv, struct error *err);

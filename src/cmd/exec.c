@@ -6,6 +6,7 @@
 
 #include "cmd/commands.h"
 #include "run/client.h"
+#include "run/unseen.h"
 
 static int run_in(const char *id, const struct runspec *rs, struct error *err)
 {
@@ -24,6 +25,8 @@ static int run_in(const char *id, const struct runspec *rs, struct error *err)
 		strv_addf(&p.env, "TERM=%s", getenv("TERM"));
 	runspec_add_env(rs, &p.env);
 	r = client_exec(c, &p, &status, err);
+	if (r < 0 && err->kind == ERROR_MISSING && p.argv.n)
+		unseen_hint_up(client_id(c), client_status(c), p.argv.v[0], err);
 	strv_clear(&p.env);
 	if (client_input_error(c))
 		command_print_error(client_input_error(c));

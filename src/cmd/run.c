@@ -54,10 +54,10 @@ static int make_first(const struct context *ctx, int *ret_status, struct error *
 	return r;
 }
 
-/* The guest does not have the program: was a command meant? */
+/* The guest does not have the program: was a command meant? Not by a path. */
 static void hint_command(const struct runspec *rs)
 {
-	const char *program = rs->argv.n ? rs->argv.v[0] : NULL;
+	const char *program = rs->argv.n && !strchr(rs->argv.v[0], '/') ? rs->argv.v[0] : NULL;
 
 	for (const struct command *const *c = quiz_commands; program && !rs->quiet && *c; c++)
 		if (!(*c)->is_hidden && str_distance(program, (*c)->name) <= 1 + (strlen(program) > 4)) {
@@ -69,8 +69,9 @@ static void hint_command(const struct runspec *rs)
 static int run_main(int argc, char **argv, struct error *err)
 {
 	_cleanup_context_ struct context ctx = { 0 };
+	bool is_absent = false;
 	struct run_request req = { .paths = &ctx.paths, .workspace = &ctx.workspace, .config = &ctx.config,
-				   .spec = &ctx.defaults };
+				   .spec = &ctx.defaults, .ret_is_absent = &is_absent };
 	bool in_background;
 	int status = 0;
 
@@ -94,7 +95,7 @@ static int run_main(int argc, char **argv, struct error *err)
 		ctx.defaults.tty = !ctx.defaults.detach && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) ? TTY_FORCE : TTY_NEVER;
 	if ((in_background ? background_execute : run_execute)(&req, print, &status, err) < 0)
 		return -1;
-	if (status == STATUS_NOTFOUND)
+	if (is_absent)
 		hint_command(&ctx.defaults);
 	return status;
 }

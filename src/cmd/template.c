@@ -165,12 +165,13 @@ static int make_main(int argc, char **argv, struct error *err)
 				   .spec = &ctx.defaults };
 	int status = 0;
 
-	if (context_load(&ctx, err) < 0 || options_parse(argc, argv, &ctx.defaults, err) < 0)
+	if (context_load(&ctx, err) < 0 || options_parse_template(argc, argv, &ctx.defaults, err) < 0)
 		return -1;
 	if (ctx.defaults.argv.n)
-		return error_set(err, ERROR_USAGE, "quiz template make takes the options of a run, but no program");
+		return error_set(err, ERROR_USAGE, "quiz template make takes the options of a machine, but no program");
 	strv_add(&ctx.defaults.argv, "true");
 	ctx.defaults.tty = TTY_NEVER;
+	ctx.defaults.cold = false; /* the config's: for runs */
 	return run_execute(&req, print, &status, err) < 0 ? -1 : status;
 }
 
@@ -198,7 +199,8 @@ static int rm_main(int argc, char **argv, struct error *err)
 static const struct subcommand subs[] = {
 	{ "list", "[--json]", "List templates, most recently used first", command_json_rows, ARRAY_SIZE(command_json_rows), list_main },
 	{ "show", "TEMPLATE", "Show what a template is of", NULL, 0, show_main },
-	{ "make", "[options of a run]", "Make the template that such runs are cloned from", NULL, 0, make_main },
+	{ "make", "[options]", "Make the template that runs with these options are cloned from", .option_table = template_options,
+	  .main = make_main },
 	{ "rm", "TEMPLATE...", "Remove templates", NULL, 0, rm_main },
 };
 

@@ -383,8 +383,7 @@ int module_load(const char *module, const char *params, struct error *err)
 	file_path(l.dir, sizeof(l.dir), "/lib/modules/%s", u.release);
 	r = load_name(&l, module, params);
 	if (r == -ESRCH)
-		return error_set(err, ERROR_MISSING, "cannot load module '%s': modules.dep, modules.builtin and modules.alias of %s do not have it",
-				 module, l.dir);
+		return error_set(err, ERROR_MISSING, "modules.dep, modules.builtin and modules.alias of %s do not have it", l.dir);
 	return r < 0 ? explain(&l, r, l.failed, module, err) : 0;
 }
 

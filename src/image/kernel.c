@@ -262,12 +262,47 @@ static const struct kernel *find_exact(const struct kernel_list *list, const cha
 	return NULL;
 }
 
+/* "https://host/linux.git v6.12 (0123456789ab)": what --git takes. */
+static void add_git_words(const char *text, struct str *out)
+{
+	const char *commit = strrchr(text, '('), *ref = commit && commit > text + 1 ? commit - 1 : text + strlen(text);
+	_cleanup_free_ char *words = mem_strndup(text, (size_t)(ref - text));
+	char *space = strrchr(words, ' ');
+
+	if (space)
+		*space = '@';
+	str_add(out, " --git ");
+	str_add_shell(out, words);
+}
+
+void kernel_build_again(const struct kernel *k, struct str *out)
+{
+	const char *text = k->origin_text ? k->origin_text : "", *suite = strrchr(text, '(');
+	struct kernel_version v;
+
+	str_add(out, "quiz kernel build");
+	if (str_starts(text, "linux-source"))
+		str_addf(out, " %.*s", (int)strcspn(text, " "), text);
+	else if (str_eq(k->origin, "debian") && suite && kernel_version_parse(k->version, &v, NULL) == 0)
+		str_addf(out, " linux-source-%u.%u/%.*s", v.part[0], v.part[1], (int)strcspn(suite + 1, ")"), suite + 1);
+	else if (str_starts(text, "folder ")) {
+		str_add(out, " --tree ");
+		str_add_shell(out, text + strlen("folder "));
+	} else if (str_eq(k->origin, "built") && !str_starts(text, "kernel.org "))
+		add_git_words(text, out);
+	else
+		str_addf(out, " %s", k->version);
+	if (!str_eq(k->arch, arch_native()->name))
+		str_addf(out, " -a %s", k->arch);
+}
+
 static void set_missing(const struct kernel_list *list, const char *arch, const char *name, struct error *err)
 {
 	const char *plus = name ? strchr(name, '+') : NULL;
 	_cleanup_str_ struct str have = STR_INIT;
 	bool is_native = str_eq(arch, arch_native()->name);
 	const char *option = is_native ? "" : " -a ";
+	struct kernel_version version;
 
 	store_add_ids(&kernel_store, list->v, list->n, arch, &have);
 	if (!name)
@@ -280,10 +315,12 @@ static void set_missing(const struct kernel_list *list, const char *arch, const 
 		error_hint(err, "quiz setup");
 	else if (!name)
 		error_hint(err, "quiz kernel fetch debian -a %s", arch);
-	else if (plus)
-		error_hint(err, "quiz kernel list, or quiz kernel build %.*s --flavour %s%s%s",
-			   plus > name ? (int)(plus - name) : (int)strlen("VERSION"), plus > name ? name : "VERSION",
-			   plus + 1, option, is_native ? "" : arch);
+	else if (plus > name)
+		error_hint(err, "quiz kernel list, or quiz kernel build %.*s --flavour %s%s%s", (int)(plus - name), name, plus + 1,
+			   option, is_native ? "" : arch);
+	else if (plus || kernel_version_parse(name, &version, NULL) < 0) /* a flavour by itself, if anything */
+		error_hint(err, "quiz kernel list, or quiz kernel build --flavour %s%s%s", plus ? plus + 1 : name, option,
+			   is_native ? "" : arch);
 	else
 		error_hint(err, "quiz kernel list, quiz kernel fetch debian:%s%s%s or quiz kernel build %s%s%s", name,
 			   option, is_native ? "" : arch, name, option, is_native ? "" : arch);

@@ -54,6 +54,9 @@ const struct kernel *kernel_select(const struct kernel_list *list, const char *a
 int kernel_find(const struct paths *p, const char *arch, const char *name, const char *config_default,
 		struct kernel *ret, struct error *err);
 
+/* Appends the command that builds another kernel of the same source and architecture, for hints: add options to it. */
+void kernel_build_again(const struct kernel *k, struct str *out);
+
 /* Keeps the kernel from being removed while the descriptor is open. -1: ERROR_MISSING when it just went away. */
 int kernel_lock_shared(const struct kernel *k, struct error *err);
 

@@ -159,13 +159,16 @@ static int lock_home(const char *home, const char *doing, struct error *err)
 
 static int check_tree(const char *tree, const struct kernel *kernel, struct error *err)
 {
+	_cleanup_str_ struct str hint = STR_INIT;
+
 	if (!openzfs_is_tree(tree))
 		return error_set(err, ERROR_USAGE, "cannot build OpenZFS in '%s': it is no OpenZFS tree", tree);
 	if (kernel->has_build)
 		return 0;
 	error_set(err, ERROR_MISSING, "cannot build OpenZFS for kernel '%s': it has no build tree for modules",
 		  kernel->id);
-	return error_hint(err, "quiz kernel list shows those that have one");
+	kernel_build_again(kernel, &hint);
+	return error_hint(err, "%s -p zfs, and -k its id", str_cstr(&hint));
 }
 
 static int run_autogen(const char *tree, struct error *err)

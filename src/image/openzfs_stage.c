@@ -25,6 +25,7 @@
 
 #include "base/cleanup.h"
 #include "image/elf_file.h"
+#include "image/elf_module.h"
 #include "image/openzfs_build.h"
 #include "spec/arch.h"
 #include "sys/fs.h"

@@ -28,6 +28,7 @@
  */
 
 #include "run/analyser_state.h"
+#include "run/analyser_title.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -191,7 +192,7 @@ static void report_begin(struct analyser *a, struct lane *lane, const struct cra
 		r->twin_id = twin->id;
 		return;
 	}
-	report_update(r); /* what it is called decides whether it is tolerated */
+	title_update(r); /* what it is called decides whether it is tolerated */
 	if (finding_set_add(&a->set, f, row, a->is_suspended))
 		note_severity(a, f);
 }
@@ -296,7 +297,7 @@ static void settle_suspicion(struct analyser *a, struct lane *lane, const struct
 	}
 	r->is_suspicion = false;
 	note_panic(a, r->row);
-	report_update(r);
+	title_update(r);
 	if (finding_set_add(&a->set, r->finding, r->row, a->is_suspended))
 		note_severity(a, r->finding);
 }

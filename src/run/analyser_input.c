@@ -2,6 +2,7 @@
 /* From bytes of the console and records of kmsg to the lines of a lane. */
 
 #include "run/analyser_state.h"
+#include "run/analyser_title.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -68,7 +69,7 @@ static void refresh_titles(struct analyser *a)
 	for (unsigned i = 0; i < N_LANES; i++)
 		for (unsigned j = 0; j < a->lanes[i].n_open; j++)
 			if (a->lanes[i].open[j].is_stale)
-				report_update(&a->lanes[i].open[j]);
+				title_update(&a->lanes[i].open[j]);
 }
 
 void analyser_console(struct analyser *a, const void *mem, size_t n, uint64_t now_ms)

@@ -13,10 +13,10 @@
 #include "run/analyser_report.h"
 
 #include <ctype.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "run/analyser_title.h"
 #include "run/analyser_words.h"
 
 #define HEAD_LINES_MAX	 40 /* after so many lines a first line begins another report */
@@ -32,28 +32,6 @@ static inline bool starts(const char *text, size_t n, const char *prefix)
 	size_t len = strlen(prefix);
 
 	return n >= len && text[0] == prefix[0] && memcmp(text, prefix, len) == 0;
-}
-
-/* Both append, cut to what fits. Titles are made again with each function that is found: printf is half of that. */
-static void put_text(char *to, size_t size, const char *text)
-{
-	size_t at = strlen(to), n = strlen(text);
-
-	if (n > size - at - 1)
-		n = size - at - 1;
-	memcpy(to + at, text, n);
-	to[at + n] = '\0';
-}
-
-static void put(char *to, size_t size, const char *fmt, ...) _printf_(3, 4);
-static void put(char *to, size_t size, const char *fmt, ...)
-{
-	size_t n = strlen(to);
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(to + n, size - n, fmt, ap);
-	va_end(ap);
 }
 
 /* Copies bytes as printable text. */
@@ -96,11 +74,11 @@ static void add_function(struct report *r, const struct log_symbol *sym)
 	r->is_stale = true;
 	if (f->n_frames == 0) {
 		f->function[0] = f->module[0] = '\0';
-		put_text(f->function, sizeof(f->function), sym->name);
-		put_text(f->module, sizeof(f->module), sym->module);
+		title_add(f->function, sizeof(f->function), sym->name);
+		title_add(f->module, sizeof(f->module), sym->module);
 	}
 	f->frames[f->n_frames][0] = '\0';
-	put_text(f->frames[f->n_frames++], sizeof(f->frames[0]), sym->name);
+	title_add(f->frames[f->n_frames++], sizeof(f->frames[0]), sym->name);
 }
 
 /* What stands behind a word in a text, or NULL. */
@@ -228,7 +206,7 @@ void report_open(struct report *r, struct finding *f, const struct crash_pattern
 	memset(r, 0, sizeof(*r));
 	r->finding = f;
 	r->row = row;
-	put_text(r->caller, sizeof(r->caller), l->caller);
+	title_add(r->caller, sizeof(r->caller), l->caller);
 	r->has_time = l->has_time;
 	r->last_time_us = l->time_us;
 	f->class = row->class;
@@ -238,7 +216,7 @@ void report_open(struct report *r, struct finding *f, const struct crash_pattern
 	f->time_us = l->time_us;
 	f->cpu = f->pid = -1;
 	f->count = 1;
-	put_text(f->caller, sizeof(f->caller), l->caller);
+	title_add(f->caller, sizeof(f->caller), l->caller);
 	copy_text(r->head, sizeof(r->head), l->text, l->len);
 	if (message && *message) {
 		snprintf(r->message, sizeof(r->message), "%s", message);
@@ -262,7 +240,7 @@ void report_head(struct report *r, const struct crash_pattern *row, const struct
 	if (row->flags & CRASH_INIT_DEATH)
 		f->is_init_death = true;
 	parse_head(r, l);
-	report_update(r);
+	title_update(r);
 }
 
 bool report_absorbs(const struct report *r, const struct crash_pattern *row, const struct log_line *l)
@@ -459,136 +437,6 @@ enum report_step report_body(struct report *r, const struct log_line *l, const c
 	return is_end(r, l->text, l->len) ? REPORT_ENDED : REPORT_GOES_ON;
 }
 
-/* "func+0x12/0x34" becomes "func": where in a function is no part of a title. */
-static void strip_offsets(char *text)
-{
-	char *p = text;
-
-	while ((p = strstr(p, "+0x"))) {
-		char *end = p + 3;
-
-		while (isxdigit((unsigned char)*end) || (*end == '/' && end[1] == '0') ||
-		       (*end == 'x' && end[-1] == '0'))
-			end++;
-		memmove(p, end, strlen(end) + 1);
-	}
-}
-
-/* The line as a title: without the words that every line of its kind has. */
-static void title_from_head(const struct report *r, char *title, size_t size)
-{
-	const char *head = r->head;
-	char *p;
-
-	if (str_starts(head, "---[ end Kernel panic - not syncing: "))
-		head += strlen("---[ end Kernel panic - not syncing: ");
-	else if (str_starts(head, "Kernel panic - not syncing: "))
-		head += strlen("Kernel panic - not syncing: ");
-	title[0] = '\0';
-	put_text(title, size, head);
-	p = strstr(title, " ]---");
-	if (p)
-		*p = '\0';
-	/* "BUG kmalloc-64 (Tainted: G           O     ): Redzone overwritten" */
-	p = strstr(title, " (Tainted: ");
-	if (!p)
-		p = strstr(title, " (Not tainted)");
-	if (p && strchr(p, ')')) {
-		const char *rest = strchr(p, ')') + 1;
-
-		memmove(p, rest, strlen(rest) + 1);
-	}
-	/* "Internal error: Oops - BUG: 00000000f2000800 [#1] SMP", "illegal operation: 0001 ilc:1 [#1] SMP" */
-	p = strstr(title, " ilc:");
-	if (!p)
-		p = strstr(title, ", sig: "); /* powerpc */
-	if (!p)
-		p = strstr(title, " [#");
-	if (p) {
-		while (p > title && (isxdigit((unsigned char)p[-1]) || p[-1] == ' '))
-			p--;
-		*p = '\0';
-	}
-	/* "BUG: KASAN: use-after-free in func+0x1/0x2 [mod]": the function is added in its own form. */
-	p = strstr(title, " in ");
-	if (p && r->finding->function[0] && strstr(p, "+0x"))
-		*p = '\0';
-	strip_offsets(title);
-	for (p = title + strlen(title); p > title && strchr(". :", p[-1]); p--)
-		p[-1] = '\0';
-	if (!*title)
-		put_text(title, size, finding_class_table[r->finding->class].meaning);
-}
-
-/* Without functions: the words of the title, numbers taken out. */
-static void fingerprint_text(const struct finding *f, char *to, size_t size)
-{
-	bool dash = true;
-	size_t o;
-
-	to[0] = '\0';
-	put_text(to, size, finding_class_table[f->class].name);
-	put_text(to, size, ":");
-	o = strlen(to);
-	for (const char *p = f->title; *p && o + 2 < size && o < 120; p++) {
-		if (isdigit((unsigned char)*p))
-			continue;
-		if (isalpha((unsigned char)*p) || *p == '_') {
-			to[o++] = (char)tolower((unsigned char)*p);
-			dash = false;
-		} else if (!dash) {
-			to[o++] = '-';
-			dash = true;
-		}
-	}
-	while (o > 0 && to[o - 1] == '-')
-		o--;
-	to[o] = '\0';
-}
-
-static void make_fingerprint(struct finding *f)
-{
-	if (!f->n_frames) {
-		fingerprint_text(f, f->fingerprint, sizeof(f->fingerprint));
-		return;
-	}
-	f->fingerprint[0] = '\0';
-	put_text(f->fingerprint, sizeof(f->fingerprint), finding_class_table[f->class].name);
-	for (uint32_t i = 0; i < f->n_frames; i++) {
-		put_text(f->fingerprint, sizeof(f->fingerprint), ":");
-		put_text(f->fingerprint, sizeof(f->fingerprint), f->frames[i]);
-	}
-}
-
-void report_update(struct report *r)
-{
-	struct finding *f = r->finding;
-	char base[FINDING_TITLE_MAX] = "";
-
-	if (r->is_jump_to_null)
-		put_text(base, sizeof(base), "jump to NULL");
-	else if (r->row->title)
-		put_text(base, sizeof(base), r->row->title);
-	else if (f->class == FINDING_CLASS_WARN && f->file[0])
-		put(base, sizeof(base), "WARNING at %s:%u", f->file, f->line);
-	else
-		title_from_head(r, base, sizeof(base));
-	if (f->class == FINDING_CLASS_BUG && r->row->title && f->file[0])
-		put(base, sizeof(base), " at %s:%u", f->file, f->line);
-
-	memcpy(f->title, base, sizeof(base));
-	if (f->function[0] && !(r->row->flags & CRASH_NO_FUNCTION) && !strstr(base, f->function)) {
-		put_text(f->title, sizeof(f->title), " in ");
-		put_text(f->title, sizeof(f->title), f->function);
-		if (f->module[0])
-			put(f->title, sizeof(f->title), " [%s]", f->module);
-	}
-	if (r->has_message && !strstr(base, r->message))
-		put(f->title, sizeof(f->title), ": %s", r->message);
-	make_fingerprint(f);
-	r->is_stale = false;
-}
-
 void report_finish(struct report *r)
 {
 	struct finding *f = r->finding;
@@ -600,6 +448,6 @@ void report_finish(struct report *r)
 		add_function(r, &r->guesses[i]);
 	}
 	if (r->is_stale)
-		report_update(r);
+		title_update(r);
 	f->is_complete = true;
 }

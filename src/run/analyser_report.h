@@ -44,7 +44,7 @@ struct report {
 	char head[FINDING_TITLE_MAX]; /* the first line that names it */
 };
 
-/* Opens a report with its first line; message: the text under "cut here", or NULL. It has no title yet (report_update). */
+/* Opens a report with its first line; message: the text under "cut here", or NULL. It has no title yet (analyser_title.h). */
 void report_open(struct report *r, struct finding *f, const struct crash_pattern *row, const struct log_line *l,
 		 const char *message);
 
@@ -67,9 +67,6 @@ enum report_step report_body(struct report *r, const struct log_line *l, const c
 /* Adds a raw line to the excerpt, within its bound. is_sure: it belongs to the report (else it may be cut off again).
  */
 void report_excerpt(struct report *r, const char *raw, size_t raw_len, uint64_t line_no, bool is_sure);
-
-/* Puts title, function and fingerprint together from what is known so far. */
-void report_update(struct report *r);
 
 /* The report is over. */
 void report_finish(struct report *r);

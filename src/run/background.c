@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "run/client.h"
+#include "run/unseen.h"
 #include "sys/proc.h"
 
 #define LINE_BYTES_MAX 16384
@@ -171,6 +172,17 @@ static int with_client(const struct run_request *req, const char *id, const char
 	return client_open(req->paths, id, purpose, ret, err);
 }
 
+/* The guest does not have the program. A machine that stays can be given it. */
+static void absent(const struct run_request *req, const struct client *c, struct error *err)
+{
+	const struct strv *argv = &req->spec->argv;
+
+	if (req->ret_is_absent)
+		*req->ret_is_absent = true;
+	if (req->spec->keep && argv->n)
+		unseen_hint_up(client_id(c), client_status(c), argv->v[0], err);
+}
+
 /*
  * Runs the program of the run as a client; *ret_crash tells whether the kernel crashed meanwhile,
  * *ret_is_up whether the machine stays (it was not told to stop).
@@ -185,6 +197,8 @@ static int run_program(const struct run_request *req, const char *id, void (*pri
 		return -1;
 	print_crash = print;
 	r = client_exec_planned(c, tell_crash, ret_status, err);
+	if (r < 0 && err->kind == ERROR_MISSING)
+		absent(req, c, err);
 	if (client_input_error(c)) {
 		_cleanup_free_ char *line = mem_printf("quiz: %s\n", client_input_error(c)->text);
 
@@ -249,7 +263,8 @@ static int be_owner(const struct run_request *req, const char *id, void (*print)
 		stop_machine(req, id);
 	}
 	if (r < 0 && *ret_status) { /* not found, not executable, gone: the status is the message */
-		text = mem_printf("quiz: %s\n", err->text);
+		free(text);
+		text = mem_printf("quiz: %s\n%s%s%s", err->text, *err->hint ? "hint: " : "", err->hint, *err->hint ? "\n" : "");
 		print(text);
 		error_clear(err);
 		r = 0;

@@ -31,6 +31,12 @@ void client_machines_free(struct client_machine *v, size_t n);
 
 struct client;
 
+/*
+ * Connects to the socket of the machine with that id, and waits for its
+ * welcome. NULL: SYSTEM (nobody listens, ECONNREFUSED or ENOENT; it hung up,
+ * ECONNRESET) or TIMEOUT (no answer).
+ */
+struct client *client_connect(const char *path, const char *id, const char *purpose, struct error *err);
 /* id: a unique prefix, or "." for the newest. ERROR_MISSING with hint `quiz ps`. */
 int client_open(const struct paths *p, const char *id, const char *purpose, struct client **ret, struct error *err);
 void client_free(struct client *c);
@@ -39,7 +45,10 @@ const json_t *client_status(const struct client *c);
 /* Our stdin could not be read to its end, which the program does not know; NULL: it could. Borrowed. */
 const struct error *client_input_error(const struct client *c);
 
-/* Runs a program with our streams. *ret_status: its status, 128+signal, 126, 127, or 120 when the machine went away. */
+/*
+ * Runs a program with our streams. *ret_status: its status, 128+signal, 126, 127, or 120 when the machine went away.
+ * ERROR_MISSING: the guest has no such program, which a status of 127 alone does not say.
+ */
 int client_exec(struct client *c, const struct run_program *program, int *ret_status, struct error *err);
 /* The same with the program that the machine was started for (--keep). told (may be NULL): what is said of a crash meanwhile. */
 int client_exec_planned(struct client *c, void (*told)(const char *text), int *ret_status, struct error *err);

@@ -111,47 +111,6 @@ static int find_root(struct run_facts *f, struct error *err)
 	return keep_lock(f, root_lock_shared(&f->root, err));
 }
 
-#define KERNEL_CONFIG_MAX (4u << 20)
-
-/* Is CONFIG_<symbol> y or m in the text of a .config? */
-static bool config_has(const char *config, const char *symbol)
-{
-	size_t n = strlen(symbol);
-
-	for (const char *p = config; (p = strstr(p, "CONFIG_")); p += 7)
-		if ((p == config || p[-1] == '\n') && !strncmp(p + 7, symbol, n) && p[7 + n] == '=' &&
-		    (p[8 + n] == 'y' || p[8 + n] == 'm'))
-			return true;
-	return false;
-}
-
-/* What profiles need of the kernel is checked before anything is started. A kernel without a config is believed. */
-static int check_symbols(const struct run_facts *f, struct error *err)
-{
-	_cleanup_free_ char *path = mem_printf("%s/config", f->kernel.dir);
-	_cleanup_str_ struct str config = STR_INIT;
-
-	if (f->profiles.n_nets && f->kernel.virtio_net == TRI_NO)
-		return error_set(err, ERROR_UNSUPPORTED, "kernel '%s' has no virtio_net, which a network needs", f->kernel.id);
-	if (!f->profiles.n_symbols || fs_read(path, KERNEL_CONFIG_MAX, &config, NULL) < 0)
-		return 0;
-	for (size_t i = 0; i < f->profiles.n_symbols; i++) {
-		const struct profile_need *need = &f->profiles.symbols[i];
-		_cleanup_str_ struct str hint = STR_INIT;
-
-		if (config_has(str_cstr(&config), need->name))
-			continue;
-		str_addf(&hint, "quiz kernel build %s", f->kernel.version);
-		for (size_t k = 0; k < f->profiles.names.n; k++)
-			str_addf(&hint, "%s%s", k ? "," : " -p ", f->profiles.names.v[k]);
-		str_add(&hint, "   (or, with all modules: quiz kernel fetch debian, and -k its id)");
-		error_set(err, ERROR_MISSING, "profile '%s' needs CONFIG_%s, which kernel '%s' does not have",
-			  need->profile, need->name, f->kernel.id);
-		return error_hint(err, "%s", str_cstr(&hint));
-	}
-	return 0;
-}
-
 static void choose_accel(struct run_facts *f)
 {
 	long online = sysconf(_SC_NPROCESSORS_ONLN);
@@ -479,7 +438,7 @@ int facts_gather(struct run_facts *f, struct error *err)
 	profile_dirs_init(&dirs, f->paths, f->workspace);
 	r = profile_resolve(&dirs, f->config, f->spec, &f->profiles, err);
 	profile_dirs_clear(&dirs);
-	if (r < 0 || add_nets(f, err) < 0 || find_arch(f, err) < 0 || find_kernel(f, err) < 0 || check_symbols(f, err) < 0)
+	if (r < 0 || add_nets(f, err) < 0 || find_arch(f, err) < 0 || find_kernel(f, err) < 0 || facts_check_kernel(f, err) < 0)
 		return -1;
 	if (vmm_probe(f->arch, f->spec->qemu, f->paths->cache, &f->caps, err) < 0)
 		return -1;

@@ -98,6 +98,11 @@ struct run_facts {
 	size_t n_locks;
 };
 
+/* Of facts_gather(): has the kernel what profiles and --net need? ERROR_MISSING as below. */
+int facts_check_kernel(const struct run_facts *f, struct error *err);
+/* "<who> needs CONFIG_<symbol>, which kernel ... does not have", with the command that makes one which has. -1. */
+int facts_kernel_lacks(const struct run_facts *f, const char *who, const char *symbol, struct error *err);
+
 int facts_gather(struct run_facts *f, struct error *err);
 void facts_clear(struct run_facts *f);
 

@@ -24,7 +24,8 @@ struct guest {
 	guest_done_fn *done;
 	void *done_ctx;
 	uint64_t heard_mark;
-	bool console_heard, is_up, is_lost;
+	bool is_up, is_lost;
+	uint64_t console_bytes;
 };
 
 static void on_frame(void *ctx, const struct wire_frame *f);
@@ -45,7 +46,7 @@ static void on_console(void *ctx, int fd, short events)
 
 	(void)events;
 	if (n > 0) {
-		g->console_heard = true;
+		g->console_bytes += (uint64_t)n;
 		g->cb.console(g->cb.ctx, g, buf, (size_t)n);
 	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
 		loop_fd_remove(g->loop, fd); /* the VMM is going; its exit is an event of its own */
@@ -214,12 +215,16 @@ void guest_steps_forget(struct guest *g)
 
 bool guest_was_heard(struct guest *g)
 {
-	uint64_t now = channel_received(g->channel);
-	bool heard = g->console_heard || now != g->heard_mark;
+	uint64_t now = channel_received(g->channel) + g->console_bytes;
+	bool heard = now != g->heard_mark;
 
-	g->console_heard = false;
 	g->heard_mark = now;
 	return heard;
+}
+
+uint64_t guest_console_bytes(const struct guest *g)
+{
+	return g->console_bytes;
 }
 
 void guest_drain_console(struct guest *g)

@@ -54,5 +54,7 @@ void guest_steps_forget(struct guest *g);
 
 /* Any byte from agent or console since the last call: a sign of life. */
 bool guest_was_heard(struct guest *g);
+/* Bytes that have come from the console so far. */
+uint64_t guest_console_bytes(const struct guest *g);
 /* Reads what is still in the console's socket (after a crash or the end). */
 void guest_drain_console(struct guest *g);

@@ -53,6 +53,7 @@ void run_plan_clear(struct run_plan *p)
 	free(p->template_for);
 	strv_clear(&p->layer_lines);
 	strv_clear(&p->collect);
+	strv_clear(&p->host_folders);
 	for (size_t i = 0; i < p->n_locks; i++)
 		close(p->locks[i]);
 	free(p->locks);
@@ -120,8 +121,10 @@ static void plan_shares(struct run_plan *p, const struct run_facts *f)
 		s = steps_add(&p->per_run, STEP_MAKE_DIR, "/shared", NULL);
 		s->mode = 0777;
 	}
-	if (f->wants_workspace && p->has_shared)
+	if (f->wants_workspace && p->has_shared) {
 		steps_add(&p->per_run, STEP_SHARE, PLAN_WORK_TAG, f->workspace->root);
+		strv_add(&p->host_folders, f->workspace->root);
+	}
 	for (size_t i = 0; i < f->spec->n_shares; i++) {
 		const struct share_request *r = &f->spec->shares[i];
 		char tag[32];
@@ -129,6 +132,8 @@ static void plan_shares(struct run_plan *p, const struct run_facts *f)
 		snprintf(tag, sizeof(tag), "share%zu", i);
 		s = steps_add(&p->per_run, STEP_SHARE, tag, r->guest ? r->guest : r->host);
 		s->flags = r->is_rw ? WIRE_SHARE_RW : 0;
+		if (!r->guest)
+			strv_add(&p->host_folders, r->host);
 	}
 }
 

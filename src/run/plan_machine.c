@@ -97,10 +97,13 @@ static int add_shares(struct run_plan *p, const struct run_facts *f, struct erro
 	struct machine *m = &p->machine;
 
 	if (!has_9p(f)) {
-		if (f->is_host_root || f->spec->n_shares)
-			return error_set(err, ERROR_UNSUPPORTED, "kernel '%s' or '%s' has no 9p, which %s needs",
-					 f->kernel.id, f->caps.binary, f->is_host_root ? "--root host" : "--share");
-		return 0;
+		const char *who = f->is_host_root ? "--root host" : "--share";
+
+		if (!f->is_host_root && !f->spec->n_shares)
+			return 0;
+		if (!f->caps.has_9p)
+			return error_set(err, ERROR_UNSUPPORTED, "%s needs 9p, which '%s' does not have", who, f->caps.binary);
+		return facts_kernel_lacks(f, who, f->kernel.fs_9p == TRI_NO ? "9P_FS" : "NET_9P_VIRTIO", err);
 	}
 	p->has_shared = true;
 	add_share(m, PLAN_SHARED_TAG, f->artifacts, false);

@@ -468,6 +468,8 @@ static int with_record(struct run_facts *f, const struct run_request *req, struc
 		r = run_once(f, req, rec, &o, err);
 	}
 	*ret_status = o.verdict.status;
+	if (req->ret_is_absent)
+		*req->ret_is_absent = o.is_absent;
 	outcome_clear(&o);
 	return r;
 }

@@ -30,6 +30,7 @@ struct run_request {
 	const struct config *config;
 	const struct runspec *spec;
 	const struct run_background *background; /* NULL: a foreground run */
+	bool *ret_is_absent; /* may be NULL; set when the guest has no such program, which 127 alone does not say */
 };
 
 /*

@@ -58,6 +58,7 @@ struct run_plan {
 	bool has_zfs;		    /* sync pools before the end */
 	struct strv layer_lines;    /* "root  debian-bookworm-minimal  /path": for -v and --dry-run */
 	struct strv collect;	    /* guest paths to bring back */
+	struct strv host_folders;   /* that the guest sees at the path they have here */
 	int *locks;		    /* owned descriptors: kernel, root, disks stay while the run lives */
 	size_t n_locks;
 

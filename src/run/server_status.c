@@ -27,11 +27,13 @@ char *server_status(struct supervisor *s)
 	_cleanup_str_ struct str program = STR_INIT;
 	_cleanup_str_ struct str profiles = STR_INIT;
 	_cleanup_str_ struct str safe = STR_INIT;
-	json_t *o = json_object(), *modules = json_array();
+	json_t *o = json_object(), *modules = json_array(), *folders = json_array();
 	char *text;
 
 	for (size_t i = 0; i < p->debug_modules.n; i++)
 		json_array_append_new(modules, json_string(p->debug_modules.v[i]));
+	for (size_t i = 0; i < p->host_folders.n; i++)
+		json_array_append_new(folders, json_string(p->host_folders.v[i]));
 	for (size_t i = 0; i < p->program.argv.n; i++) {
 		str_add(&program, i ? " " : "");
 		str_add_shell(&program, p->program.argv.v[i]);
@@ -54,6 +56,7 @@ char *server_status(struct supervisor *s)
 	json_object_set_new(o, "vmm_pid", json_integer(s->guest ? vmm_pid(guest_vmm(s->guest)) : 0));
 	json_object_set_new(o, "sessions", json_integer((json_int_t)sessions_count(s->sessions)));
 	json_object_set_new(o, "artifacts", p->has_shared ? json_string(s->opt.record->artifacts) : json_null());
+	json_object_set_new(o, "host_folders", folders);
 	json_object_set_new(o, "networks", networks_json(s));
 	json_object_set_new(o, "tty", json_boolean(p->program.tty));
 	json_object_set_new(o, "crash", analyser_crash(s->analyser) ? json_string(analyser_crash(s->analyser)->title) : json_null());

@@ -136,6 +136,9 @@ static void tear_down(struct supervisor *s)
 	close_fd(&s->output_fd);
 	steps_clear(&s->finish);
 	steps_clear(&s->report);
+	silence_clear(&s->silence);
+	silence_clear(&s->question);
+	silence_clear(&s->hang);
 	free(s->setup.v);
 	str_clear(&s->hooks.output);
 	loop_free(s->loop);

@@ -19,6 +19,7 @@
 #include "run/local.h"
 #include "run/quota.h"
 #include "run/session.h"
+#include "run/silence.h"
 #include "run/supervisor.h"
 #include "run/template.h"
 #include "wire/tree.h"
@@ -115,8 +116,12 @@ struct supervisor {
 	struct steps report;
 	uint64_t ping_nonce;
 	unsigned unanswered_pings;
-	uint64_t silent_since_ms;   /* last sign of life while booting; first unanswered ping later */
-	uint64_t starved_mark_ms;   /* vmm_starved_ms() then */
+	struct silence silence;	    /* since the last sign of life while booting; since the first unanswered ping later */
+	uint64_t agent_mark;	    /* bytes of the agent then */
+	struct silence question;    /* the VMM's own, since it was asked whether the machine runs */
+	uint64_t console_mark;	    /* bytes of the console then */
+	struct silence hang;	    /* the program's, since the kernel reported a hang */
+	uint64_t hang_wait_ms;	    /* how long it may be */
 	const char *channel_why; /* the agent's port was closed: why */
 	int n_signals;	     /* INT and TERM so far */
 	bool is_up;	     /* the guest has been heard on its agent channel */

@@ -60,3 +60,27 @@ void unseen_hint(const struct run_facts *f, const struct run_plan *p, struct err
 	else
 		error_hint(err, "%s", str_cstr(&share));
 }
+
+void unseen_hint_up(const char *id, const json_t *status, const char *program, struct error *err)
+{
+	const json_t *folders = json_object_get(status, "host_folders");
+	_cleanup_free_ char *path = strchr(program, '/') ? fs_real_path(program, NULL) : NULL;
+	_cleanup_str_ struct str file = STR_INIT, copy = STR_INIT;
+	_cleanup_free_ char *copied = NULL;
+
+	if (!path || is_systems(path))
+		return;
+	str_add_shell(&file, path);
+	for (size_t i = 0; i < json_array_size(folders); i++) {
+		const char *folder = json_string_value(json_array_get(folders, i));
+
+		if (!folder || !fs_lies_in(path, folder))
+			continue;
+		if (*program != '/') /* the guest's current folder is another */
+			error_hint(err, "quiz exec %s %s", id, str_cstr(&file));
+		return;
+	}
+	copied = mem_printf("/tmp%s", strrchr(path, '/'));
+	str_add_shell(&copy, copied);
+	error_hint(err, "quiz cp %s %s:/tmp, then: quiz exec %s %s", str_cstr(&file), id, id, str_cstr(&copy));
+}

@@ -7,6 +7,8 @@
  * what is shared with it.
  */
 
+#include <jansson.h>
+
 #include "run/facts.h"
 
 /*
@@ -15,3 +17,10 @@
  * and when the program is no path.
  */
 void unseen_hint(const struct run_facts *f, const struct run_plan *p, struct error *err);
+
+/*
+ * The same for a further program in a machine that is up: what that sees of
+ * the host is settled, but files can be copied into it. status: what the
+ * machine says of itself.
+ */
+void unseen_hint_up(const char *id, const json_t *status, const char *program, struct error *err);

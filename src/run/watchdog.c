@@ -6,8 +6,11 @@
  *		  A KVM guest that never said anything is a broken KVM after a few seconds.
  *	heartbeat one ping every 5 s, the only periodic wake-up. Three unanswered
  *		  while the VMM runs and gets CPU time: 121. A stopped VMM: 121.
- *		  Time for which the host gave it no CPU does not count, here and
- *		  at boot: an oversubscribed host is no broken guest.
+ *		  Time for which the host gave it no CPU or no disk does not
+ *		  count, here, at boot and after a hang (run/silence.h): an
+ *		  oversubscribed host is no broken guest. Nor is one that is
+ *		  late: an answer to any open ping is a sign of life, and so is
+ *		  whatever had come before the verdict.
  *	limit	  --timeout from the program's start: 124.
  *	room	  what the machine has filled of /shared (run/quota.h), at each
  *		  heartbeat, and sooner while it writes fast: 125.
@@ -21,12 +24,14 @@
 
 #define HEARTBEAT_MS 5000
 #define MISSED_PINGS 3
+#define STATUS_MS (HEARTBEAT_MS / 2) /* for the VMM to say whether the machine runs */
 #define KVM_SILENCE_MS 4000
 #define PREPARE_LIMIT_MS (10 * 60 * 1000)
 #define LAST_WORDS_MS 300
 
 static void on_boot_silence(void *ctx);
 static void on_heartbeat(void *ctx);
+static void on_no_status(void *ctx);
 
 static uint64_t boot_patience_ms(const struct supervisor *s)
 {
@@ -40,20 +45,15 @@ static const struct vmm *busy_vmm(const struct supervisor *s)
 	return s->guest ? guest_vmm(s->guest) : NULL;
 }
 
-static void mark_silence(struct supervisor *s)
+static uint64_t agent_bytes(const struct supervisor *s)
 {
-	s->silent_since_ms = loop_now_ms();
-	s->starved_mark_ms = busy_vmm(s) ? vmm_starved_ms(busy_vmm(s)) : 0;
+	return s->guest ? channel_received(guest_channel(s->guest)) : 0;
 }
 
-/* Silence for which the guest itself is to blame: without the time that the host gave it no CPU. */
-static uint64_t silence_ms(const struct supervisor *s)
+static void mark_silence(struct supervisor *s)
 {
-	uint64_t elapsed = loop_now_ms() - s->silent_since_ms;
-	uint64_t starved = busy_vmm(s) ? vmm_starved_ms(busy_vmm(s)) : 0;
-
-	starved = starved > s->starved_mark_ms ? starved - s->starved_mark_ms : 0;
-	return elapsed > starved ? elapsed - starved : 0;
+	silence_begin(&s->silence, busy_vmm(s));
+	s->agent_mark = agent_bytes(s);
 }
 
 static void arm_boot(struct supervisor *s)
@@ -72,6 +72,7 @@ static bool was_heard(struct supervisor *s)
 static void on_boot_silence(void *ctx)
 {
 	struct supervisor *s = ctx;
+	uint64_t silent_ms;
 
 	s->timer_boot = 0;
 	if (s->state >= SUP_PROGRAM)
@@ -81,8 +82,10 @@ static void on_boot_silence(void *ctx)
 		arm_boot(s);
 		return;
 	}
-	if (silence_ms(s) < boot_patience_ms(s)) { /* the host's fault */
-		s->timer_boot = loop_timer(s->loop, boot_patience_ms(s) - silence_ms(s), on_boot_silence, s);
+	silence_look(&s->silence, busy_vmm(s), HEARTBEAT_MS);
+	silent_ms = silence_ms(&s->silence, busy_vmm(s));
+	if (silent_ms < boot_patience_ms(s)) { /* the host's fault */
+		s->timer_boot = loop_timer(s->loop, boot_patience_ms(s) - silent_ms, on_boot_silence, s);
 		return;
 	}
 	if (s->opt.plan->machine.accel == ACCEL_KVM && !s->is_up) {
@@ -139,10 +142,13 @@ void watchdog_program(struct supervisor *s)
 		s->timer_limit = loop_timer(s->loop, s->opt.spec->timeout_ms, on_limit, s);
 }
 
+/* Late is not never: an answer to an earlier ping leaves those open that came after it. */
 void watchdog_pong(struct supervisor *s, uint64_t nonce)
 {
-	if (nonce == s->ping_nonce)
-		s->unanswered_pings = 0;
+	if (nonce > s->ping_nonce || s->ping_nonce - nonce >= s->unanswered_pings)
+		return;
+	s->unanswered_pings = (unsigned)(s->ping_nonce - nonce);
+	mark_silence(s);
 }
 
 static void hung(struct supervisor *s, const char *why)
@@ -170,6 +176,25 @@ static void stopped(struct supervisor *s)
 	hung(s, "the virtual machine was stopped");
 }
 
+static bool is_silent(const struct supervisor *s)
+{
+	return s->state < SUP_DYING && s->guest && s->unanswered_pings >= MISSED_PINGS && !debugger_holds(s);
+}
+
+/* Everything that had come when the VMM said that the machine runs has been read meanwhile. */
+static void on_still_silent(void *ctx)
+{
+	struct supervisor *s = ctx;
+
+	s->timer_status = 0;
+	if (!is_silent(s))
+		return;
+	if (agent_bytes(s) != s->agent_mark) /* busy with what came before the ping */
+		mark_silence(s);
+	else
+		hung(s, "the guest agent does not answer");
+}
+
 /* Silence is only the guest's fault when the VMM says that it runs and got CPU time for it. */
 static void on_status(void *ctx, const char *status, const struct error *err)
 {
@@ -177,23 +202,42 @@ static void on_status(void *ctx, const char *status, const struct error *err)
 
 	loop_timer_remove(s->loop, s->timer_status);
 	s->timer_status = 0;
-	if (s->state >= SUP_DYING || s->unanswered_pings < MISSED_PINGS || debugger_holds(s))
+	if (!is_silent(s))
 		return;
 	if (err)
 		deaf(s);
 	else if (!str_eq(status, "running"))
 		stopped(s);
-	else if (silence_ms(s) >= MISSED_PINGS * HEARTBEAT_MS)
-		hung(s, "the guest agent does not answer");
+	else if (silence_ms(&s->silence, busy_vmm(s)) >= MISSED_PINGS * HEARTBEAT_MS)
+		s->timer_status = loop_timer(s->loop, 0, on_still_silent, s);
 	/* else: the host gives it no time; patience */
 }
 
+static void expect_status(struct supervisor *s)
+{
+	silence_begin(&s->question, busy_vmm(s));
+	s->console_mark = guest_console_bytes(s->guest);
+	s->timer_status = loop_timer(s->loop, STATUS_MS, on_no_status, s);
+}
+
+/* A VMM that passes on what the guest says is not deaf: it has much to do, or waits for us. */
 static void on_no_status(void *ctx)
 {
 	struct supervisor *s = ctx;
+	uint64_t silent_ms;
 
 	s->timer_status = 0;
-	if (s->unanswered_pings >= MISSED_PINGS && !debugger_holds(s))
+	if (!is_silent(s))
+		return;
+	if (guest_console_bytes(s->guest) != s->console_mark) {
+		expect_status(s);
+		return;
+	}
+	silence_look(&s->question, busy_vmm(s), STATUS_MS);
+	silent_ms = silence_ms(&s->question, busy_vmm(s));
+	if (silent_ms < STATUS_MS)
+		s->timer_status = loop_timer(s->loop, STATUS_MS - silent_ms, on_no_status, s);
+	else
 		deaf(s);
 }
 
@@ -261,11 +305,13 @@ static void on_heartbeat(void *ctx)
 		on_room(s);
 	if (s->state < SUP_SETUP || s->state >= SUP_DYING || !s->guest || debugger_holds(s))
 		return;
+	if (s->unanswered_pings)
+		silence_look(&s->silence, busy_vmm(s), HEARTBEAT_MS);
 	if (s->unanswered_pings >= MISSED_PINGS) {
 		/* A stopped process (SIGSTOP) answers nothing at all: give the question a deadline. */
 		if (s->timer_status)
 			return;
-		s->timer_status = loop_timer(s->loop, HEARTBEAT_MS / 2, on_no_status, s);
+		expect_status(s);
 		vmm_status(guest_vmm(s->guest), on_status, s);
 		return;
 	}
@@ -278,12 +324,19 @@ static void on_heartbeat(void *ctx)
 static void on_hang_grace(void *ctx)
 {
 	struct supervisor *s = ctx;
-	uint64_t since;
+	uint64_t since, silent_ms;
 
 	s->timer_hang = 0;
-	if (debugger_holds(s))
+	if (debugger_holds(s)) {
 		watchdog_hang_check(s);
-	else if (s->state == SUP_PROGRAM && analyser_hang_since(s->analyser, &since))
+		return;
+	}
+	if (s->state != SUP_PROGRAM || !analyser_hang_since(s->analyser, &since))
+		return;
+	silent_ms = silence_ms(&s->hang, busy_vmm(s));
+	if (silent_ms < s->hang_wait_ms) /* the host's fault */
+		s->timer_hang = loop_timer(s->loop, s->hang_wait_ms - silent_ms, on_hang_grace, s);
+	else
 		hung(s, "the kernel reported a hang and the program did not end");
 }
 
@@ -294,6 +347,8 @@ void watchdog_hang_check(struct supervisor *s)
 	if (s->timer_hang || s->state != SUP_PROGRAM || !analyser_hang_since(s->analyser, &since))
 		return;
 	grace = since + grace > now ? since + grace - now : debugger_holds(s) ? grace : 1;
+	silence_begin(&s->hang, busy_vmm(s));
+	s->hang_wait_ms = grace;
 	s->timer_hang = loop_timer(s->loop, grace, on_hang_grace, s);
 }
 

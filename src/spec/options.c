@@ -279,15 +279,29 @@ int options_parse_table(const struct option_row *rows, size_t n, const char *com
 	return 0;
 }
 
+/* What the config names is a default: it is for one architecture, and -a may ask for another. */
+static void keep_defaults(struct runspec *rs)
+{
+	if (rs->kernel)
+		rs->config_kernel = take_ptr(rs->kernel);
+	if (rs->root)
+		rs->config_root = take_ptr(rs->root);
+}
+
+int options_parse_template(int argc, char *const *argv, struct runspec *rs, struct error *err)
+{
+	size_t n;
+	const struct option_row *rows = template_options(&n);
+
+	keep_defaults(rs);
+	return options_parse_table(rows, n, "template make", OPTIONS_PERMUTE, argc, argv, rs, &rs->argv, NULL, err);
+}
+
 int options_parse(int argc, char *const *argv, struct runspec *rs, struct error *err)
 {
 	size_t n;
 	const struct option_row *rows = run_options(&n);
 
-	/* What the config names is a default: it is for one architecture, and -a may ask for another. */
-	if (rs->kernel)
-		rs->config_kernel = take_ptr(rs->kernel);
-	if (rs->root)
-		rs->config_root = take_ptr(rs->root);
+	keep_defaults(rs);
 	return options_parse_table(rows, n, "run", OPTIONS_STOP, argc, argv, rs, &rs->argv, &rs->argv_is_exact, err);
 }

@@ -36,6 +36,7 @@ enum option_flags {
 	OPTION_REPLACES = 1 << 2, /* a source's list replaces that of earlier sources */
 	OPTION_TRUST = 1 << 3,	  /* reaches the host: a workspace's file may set it only when trusted */
 	OPTION_LINE_ONLY = 1 << 4, /* means nothing in a config file */
+	OPTION_TEMPLATE = 1 << 5, /* of a run: shapes the machine, or says how it is made */
 };
 
 struct option_row;
@@ -70,6 +71,9 @@ const struct option_row *run_options(size_t *ret_n);
 /* Those of them that a further program in a machine that is up has, too; over struct runspec. */
 const struct option_row *program_options(size_t *ret_n);
 
+/* Those that the making of a template has, too: what its machine is, nothing about a program; over struct runspec. */
+const struct option_row *template_options(size_t *ret_n);
+
 /* Sets one value. value NULL: the option was given without one. */
 int option_set(const struct option_row *rows, size_t index, void *target, struct option_source *source,
 	       const char *value, struct error *err);
@@ -99,6 +103,9 @@ int options_parse_table(const struct option_row *rows, size_t n, const char *com
 
 /* The same with the table of a run: fills rs->argv and rs->argv_is_exact too. */
 int options_parse(int argc, char *const *argv, struct runspec *rs, struct error *err);
+
+/* With the table of what makes a template; rs->argv gets the words that are no options. */
+int options_parse_template(int argc, char *const *argv, struct runspec *rs, struct error *err);
 
 /* ---- Setters for tables: the field's type is in the comment ---- */
 option_set_fn option_set_flag;	   /* bool */

@@ -261,11 +261,14 @@ static int end_module(struct profile_group *g, struct error *err)
 
 static int end_memdev(struct profile_group *g, struct error *err)
 {
+	_cleanup_strv_ struct strv loop = STRV_INIT;
 	struct profile_memdev *m;
 
 	if (!g->e.count)
 		return 0;
-	profile_set_add_module(g->set, g->profile, "loop"); /* what they are made of, if it is not built in */
+	strv_add(&loop, "BLK_DEV_LOOP"); /* what they are made of */
+	add_needs(&g->set->symbols, &g->set->n_symbols, g->profile, &loop);
+	profile_set_add_module(g->set, g->profile, "loop"); /* if it is not built in */
 	m = VEC_PUSH(g->set->memdevs, g->set->n_memdevs);
 	m->profile = mem_strdup(g->profile);
 	m->prefix = take_ptr(g->e.prefix);

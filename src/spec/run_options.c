@@ -180,39 +180,39 @@ static const char *const crash_choices[] = { "auto", "stop", "shell", "keep", "d
 
 static const struct option_row rows[] = {
 	/* what to boot */
-	{ "kernel", 'k', OPTION_REQUIRED, 0, AT(kernel), option_set_text, NULL, "NAME", NULL, NULL, "kernel",
+	{ "kernel", 'k', OPTION_REQUIRED, OPTION_TEMPLATE, AT(kernel), option_set_text, NULL, "NAME", NULL, NULL, "kernel",
 	  "kernel of the store: its id, or a version such as 6.1 (default: the newest)" },
-	{ "root", 'r', OPTION_REQUIRED, 0, AT(root), option_set_text, NULL, "NAME", NULL, NULL, "root",
+	{ "root", 'r', OPTION_REQUIRED, OPTION_TEMPLATE, AT(root), option_set_text, NULL, "NAME", NULL, NULL, "root",
 	  "root image of the store, or 'host' for the host's own, read-only" },
-	{ "arch", 'a', OPTION_REQUIRED, 0, AT(arch), option_set_text, NULL, "ARCH", NULL, NULL, "arch",
+	{ "arch", 'a', OPTION_REQUIRED, OPTION_TEMPLATE, AT(arch), option_set_text, NULL, "ARCH", NULL, NULL, "arch",
 	  "architecture of the machine (default: the host's)" },
-	{ "profile", 'p', OPTION_REQUIRED, OPTION_LIST | OPTION_REPLACES, WHOLE, set_profiles, reset_profiles, "LIST",
+	{ "profile", 'p', OPTION_REQUIRED, OPTION_LIST | OPTION_REPLACES | OPTION_TEMPLATE, WHOLE, set_profiles, reset_profiles, "LIST",
 	  NULL, NULL, "profile", "profiles: NAME[:OPTION=VALUE,...],... (see: quiz profile list)" },
-	{ "layer", 0, OPTION_REQUIRED, OPTION_LIST, AT(layers), option_set_paths, NULL, "DIR", NULL, NULL, "dir",
+	{ "layer", 0, OPTION_REQUIRED, OPTION_LIST | OPTION_TEMPLATE, AT(layers), option_set_paths, NULL, "DIR", NULL, NULL, "dir",
 	  "lay the files in DIR over the root" },
 
 	/* the machine */
-	{ "memory", 'm', OPTION_REQUIRED, 0, AT(memory_bytes), set_memory, NULL, "SIZE", "1G", NULL, NULL,
+	{ "memory", 'm', OPTION_REQUIRED, OPTION_TEMPLATE, AT(memory_bytes), set_memory, NULL, "SIZE", "1G", NULL, NULL,
 	  "memory of the machine" },
-	{ "cpus", 'c', OPTION_REQUIRED, 0, AT(n_cpus), set_cpus, NULL, "N", "auto", NULL, NULL,
+	{ "cpus", 'c', OPTION_REQUIRED, OPTION_TEMPLATE, AT(n_cpus), set_cpus, NULL, "N", "auto", NULL, NULL,
 	  "number of vCPUs; auto: the host's, at most 4; 1 under emulation" },
-	{ "machine", 0, OPTION_REQUIRED, 0, AT(machine), option_set_choice, NULL, "TYPE", "auto", machine_choices, NULL,
+	{ "machine", 0, OPTION_REQUIRED, OPTION_TEMPLATE, AT(machine), option_set_choice, NULL, "TYPE", "auto", machine_choices, NULL,
 	  "machine type: auto, microvm, q35 or native" },
-	{ "accel", 0, OPTION_REQUIRED, 0, AT(accel), option_set_choice, NULL, "HOW", "auto", accel_choices, NULL,
+	{ "accel", 0, OPTION_REQUIRED, OPTION_TEMPLATE, AT(accel), option_set_choice, NULL, "HOW", "auto", accel_choices, NULL,
 	  "auto, kvm or tcg (emulation)" },
-	{ "disk", 0, OPTION_REQUIRED, OPTION_LIST | OPTION_TRUST, WHOLE, set_disk, NULL, "SIZE|FILE[:ro|:rw]", NULL,
+	{ "disk", 0, OPTION_REQUIRED, OPTION_LIST | OPTION_TRUST | OPTION_TEMPLATE, WHOLE, set_disk, NULL, "SIZE|FILE[:ro|:rw]", NULL,
 	  NULL, "file", "add a disk: an empty one, or a file or block device; what is written is kept only with :rw" },
-	{ "net", 0, OPTION_REQUIRED, OPTION_LIST, AT(nets), option_set_list, NULL, "NAME[:HOST]", NULL, NULL, NULL,
+	{ "net", 0, OPTION_REQUIRED, OPTION_LIST | OPTION_TEMPLATE, AT(nets), option_set_list, NULL, "NAME[:HOST]", NULL, NULL, NULL,
 	  "join the private network NAME as HOST (default: the run's id), or 'user[,FORWARD]'" },
-	{ "append", 0, OPTION_REQUIRED, OPTION_LIST, AT(append), set_append, NULL, "OPTIONS", NULL, NULL, NULL,
+	{ "append", 0, OPTION_REQUIRED, OPTION_LIST | OPTION_TEMPLATE, AT(append), set_append, NULL, "OPTIONS", NULL, NULL, NULL,
 	  "more kernel options" },
-	{ "tmpfs", 0, OPTION_REQUIRED, 0, AT(tmpfs_bytes), option_set_size, NULL, "SIZE", "0", NULL, NULL,
+	{ "tmpfs", 0, OPTION_REQUIRED, OPTION_TEMPLATE, AT(tmpfs_bytes), option_set_size, NULL, "SIZE", "0", NULL, NULL,
 	  "most that may be written to the root (0: half of the memory)" },
-	{ "max-memory", 0, OPTION_REQUIRED, 0, AT(max_memory_bytes), option_set_size, NULL, "SIZE", "0", NULL, NULL,
+	{ "max-memory", 0, OPTION_REQUIRED, OPTION_TEMPLATE, AT(max_memory_bytes), option_set_size, NULL, "SIZE", "0", NULL, NULL,
 	  "most memory that all machines of the user may have together (0: what the host has free)" },
-	{ "qemu", 0, OPTION_REQUIRED, OPTION_TRUST, AT(qemu), option_set_path, NULL, "FILE", NULL, NULL, "file",
+	{ "qemu", 0, OPTION_REQUIRED, OPTION_TRUST | OPTION_TEMPLATE, AT(qemu), option_set_path, NULL, "FILE", NULL, NULL, "file",
 	  "QEMU binary (default: the architecture's, from PATH)" },
-	{ "qemu-arg", 0, OPTION_REQUIRED, OPTION_LIST | OPTION_TRUST, AT(qemu_args), option_set_list, NULL, "ARG", NULL,
+	{ "qemu-arg", 0, OPTION_REQUIRED, OPTION_LIST | OPTION_TRUST | OPTION_TEMPLATE, AT(qemu_args), option_set_list, NULL, "ARG", NULL,
 	  NULL, NULL, "one more argument for QEMU" },
 
 	/* the program */
@@ -231,15 +231,15 @@ static const struct option_row rows[] = {
 	  "no terminal: stdin, stdout and stderr stay separate" },
 	{ "shell-after", 'S', OPTION_FLAG, 0, AT(shell_after), option_set_flag, NULL, NULL, NULL, NULL, NULL,
 	  "a shell after the program; the status stays the program's" },
-	{ "timeout", 0, OPTION_REQUIRED, 0, AT(timeout_ms), option_set_duration, NULL, "TIME", "0", NULL, NULL,
+	{ "timeout", 0, OPTION_REQUIRED, OPTION_TEMPLATE, AT(timeout_ms), option_set_duration, NULL, "TIME", "0", NULL, NULL,
 	  "end the run after TIME with status 124 (0: never)" },
 	{ "make", 0, OPTION_OPTIONAL, OPTION_TRUST, WHOLE, set_make, NULL, "TARGET", NULL, NULL, NULL,
 	  "build the workspace first; run only when that succeeds" },
 
 	/* files */
-	{ "share", 0, OPTION_REQUIRED, OPTION_LIST | OPTION_TRUST, WHOLE, set_share, NULL, "HOST[:GUEST[:rw]]", NULL,
+	{ "share", 0, OPTION_REQUIRED, OPTION_LIST | OPTION_TRUST | OPTION_TEMPLATE, WHOLE, set_share, NULL, "HOST[:GUEST[:rw]]", NULL,
 	  NULL, "dir", "make a folder of the host visible in the guest, read-only unless rw" },
-	{ "workspace", 0, OPTION_FLAG, 0, AT(workspace_mount), option_set_flag, NULL, NULL, "yes", NULL, NULL,
+	{ "workspace", 0, OPTION_FLAG, OPTION_TEMPLATE, AT(workspace_mount), option_set_flag, NULL, NULL, "yes", NULL, NULL,
 	  "make the workspace's tree visible where the program needs it" },
 	{ "collect", 0, OPTION_REQUIRED, OPTION_LIST, AT(collect), option_set_list, NULL, "PATH", NULL, NULL, NULL,
 	  "bring PATH of the guest back into the run's artifacts" },
@@ -267,15 +267,15 @@ static const struct option_row rows[] = {
 	  "do not count findings whose title matches PATTERN" },
 	{ "known-issues", 0, OPTION_REQUIRED, 0, AT(known_issues), option_set_path, NULL, "FILE", NULL, NULL, "file",
 	  "fingerprints of findings that are known, one per line" },
-	{ "boot-timeout", 0, OPTION_REQUIRED, 0, AT(boot_timeout_ms), option_set_duration, NULL, "TIME", "20s", NULL,
+	{ "boot-timeout", 0, OPTION_REQUIRED, OPTION_TEMPLATE, AT(boot_timeout_ms), option_set_duration, NULL, "TIME", "20s", NULL,
 	  NULL, "silence of a booting machine that counts as 'did not boot'" },
 	{ "hang-grace", 0, OPTION_REQUIRED, 0, AT(hang_grace_ms), option_set_duration, NULL, "TIME", "30s", NULL, NULL,
 	  "time that a program has to end after the kernel reported a stall" },
 
 	/* output */
-	{ "verbose", 'v', OPTION_COUNT, 0, AT(verbosity), option_set_count, NULL, NULL, NULL, NULL, NULL,
+	{ "verbose", 'v', OPTION_COUNT, OPTION_TEMPLATE, AT(verbosity), option_set_count, NULL, NULL, NULL, NULL, NULL,
 	  "say what happens; twice: the kernel's messages too" },
-	{ "quiet", 'q', OPTION_FLAG, 0, AT(quiet), option_set_flag, NULL, NULL, NULL, NULL, NULL,
+	{ "quiet", 'q', OPTION_FLAG, OPTION_TEMPLATE, AT(quiet), option_set_flag, NULL, NULL, NULL, NULL, NULL,
 	  "only the program's output, and what went wrong" },
 	{ "dry-run", 'n', OPTION_FLAG, OPTION_LINE_ONLY, AT(dry_run), option_set_flag, NULL, NULL, NULL, NULL, NULL,
 	  "print the plan and stop: nothing is run, not even a hook" },
@@ -309,6 +309,18 @@ const struct option_row *program_options(size_t *ret_n)
 
 	*ret_n = (size_t)(last - first) + 1;
 	return first;
+}
+
+const struct option_row *template_options(size_t *ret_n)
+{
+	static struct option_row some[ARRAY_SIZE(rows)];
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (rows[i].flags & OPTION_TEMPLATE)
+			some[n++] = rows[i];
+	*ret_n = n;
+	return some;
 }
 
 void runspec_init(struct runspec *rs)

@@ -5,6 +5,11 @@
  * before the next poll, so that indices stay valid during a round. A signal
  * handler writes the signal's number into a pipe, which is a watch like any
  * other. Timers are few (a heartbeat, some deadlines): a plain list, scanned.
+ *
+ * A deadline that passes while we get no CPU says nothing: what was waited
+ * for may have come as well. So a timer goes off only after a poll that began
+ * after its time, or lasted until it, and after everything that this poll has
+ * found.
  */
 
 #include "sys/loop.h"
@@ -273,9 +278,9 @@ static void pack(struct loop *l)
 	l->has_dead = false;
 }
 
-static int next_timeout_ms(const struct loop *l)
+static int next_timeout_ms(const struct loop *l, uint64_t now)
 {
-	uint64_t now = loop_now_ms(), best = UINT64_MAX;
+	uint64_t best = UINT64_MAX;
 
 	for (size_t i = 0; i < l->n_timers; i++)
 		if (l->timers[i].id && l->timers[i].due_ms < best)
@@ -287,15 +292,13 @@ static int next_timeout_ms(const struct loop *l)
 	return best - now > 1000000000 ? 1000000000 : (int)(best - now);
 }
 
-static void run_timers(struct loop *l)
+/* Those that were due then; what the callbacks of this round make waits for the next one. */
+static void run_timers(struct loop *l, uint64_t last_id, uint64_t when_ms)
 {
-	uint64_t now = loop_now_ms();
-	uint64_t limit = l->next_timer; /* timers made by these callbacks wait for the next round */
-
 	for (size_t i = 0; i < l->n_timers && !l->is_stopped; i++) {
 		struct timer t = l->timers[i];
 
-		if (!t.id || t.id > limit || t.due_ms > now)
+		if (!t.id || t.id > last_id || t.due_ms > when_ms)
 			continue;
 		l->timers[i].id = 0;
 		t.fn(t.ctx);
@@ -304,12 +307,18 @@ static void run_timers(struct loop *l)
 
 void loop_run(struct loop *l)
 {
+	uint64_t asked_ms, last_timer;
+	int n, timeout_ms;
+
 	l->is_stopped = false;
 	while (!l->is_stopped) {
 		if (l->has_dead)
 			pack(l);
 		l->n_pfds = l->n_fds;
-		int n = poll(l->pfds, l->n_pfds, next_timeout_ms(l));
+		asked_ms = loop_now_ms();
+		timeout_ms = next_timeout_ms(l, asked_ms);
+		last_timer = l->next_timer;
+		n = poll(l->pfds, l->n_pfds, timeout_ms);
 		if (n < 0 && errno != EINTR && errno != EAGAIN)
 			abort(); /* EFAULT, EINVAL, ENOMEM: a bug of ours */
 		for (size_t i = 0; n > 0 && i < l->n_pfds && !l->is_stopped; i++) {
@@ -321,7 +330,7 @@ void loop_run(struct loop *l)
 			l->fds[i].fn(l->fds[i].ctx, l->pfds[i].fd, re);
 		}
 		if (!l->is_stopped)
-			run_timers(l);
+			run_timers(l, last_timer, n == 0 && timeout_ms > 0 ? asked_ms + (uint64_t)timeout_ms : asked_ms);
 	}
 }
 

@@ -29,7 +29,10 @@ void loop_fd(struct loop *l, int fd, short events, loop_fd_fn *fn, void *ctx);
 void loop_fd_events(struct loop *l, int fd, short events);
 void loop_fd_remove(struct loop *l, int fd);
 
-/* A one-shot timer after delay_ms; returns its id (> 0). */
+/*
+ * A one-shot timer after delay_ms; returns its id (> 0). What could be read at
+ * its time is told before it goes off, however late that is.
+ */
 uint64_t loop_timer(struct loop *l, uint64_t delay_ms, loop_timer_fn *fn, void *ctx);
 void loop_timer_remove(struct loop *l, uint64_t id); /* an id that has fired or 0 is fine */
 

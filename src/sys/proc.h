@@ -103,11 +103,28 @@ int proc_passed_signal(void); /* 0: none so far */
 uint64_t proc_cpu_ms(pid_t pid);
 
 /*
- * Time, in milliseconds, for which the thread of pid that waited longest was
- * ready to run and got no CPU: what tells a starved process from an idle one.
- * 0 when the host does not say (CONFIG_SCHED_INFO).
+ * How long each thread of a process had been ready to run without getting a
+ * CPU, at some time: zero-initialise it. Nothing when the host does not say
+ * (CONFIG_SCHED_INFO).
  */
-uint64_t proc_starved_ms(pid_t pid);
+struct proc_waits {
+	struct proc_wait {
+		pid_t tid;
+		uint64_t ms;
+	} *v; /* owned */
+	size_t n;
+};
+void proc_waits_take(pid_t pid, struct proc_waits *ret); /* in the place of what it has */
+void proc_waits_clear(struct proc_waits *w);
+
+/*
+ * Time since then, in milliseconds, for which the thread that waited longest
+ * got no CPU: what tells a starved process from an idle one.
+ */
+uint64_t proc_starved_ms(pid_t pid, const struct proc_waits *since);
+
+/* True when a thread of it waits for the host's disks or for memory that is paged in (state D): it can not do anything. */
+bool proc_is_blocked(pid_t pid);
 
 /*
  * Bytes that pid has written by write(2) and its like, to files of any kind,

@@ -425,9 +425,22 @@ uint64_t vmm_cpu_ms(const struct vmm *v)
 	return v->pid ? proc_cpu_ms(v->pid) : 0;
 }
 
-uint64_t vmm_starved_ms(const struct vmm *v)
+void vmm_note_waits(const struct vmm *v, struct proc_waits *ret)
 {
-	return v->pid ? proc_starved_ms(v->pid) : 0;
+	if (v->pid)
+		proc_waits_take(v->pid, ret);
+	else
+		proc_waits_clear(ret);
+}
+
+uint64_t vmm_starved_ms(const struct vmm *v, const struct proc_waits *since)
+{
+	return v->pid ? proc_starved_ms(v->pid, since) : 0;
+}
+
+bool vmm_is_blocked(const struct vmm *v)
+{
+	return v->pid && proc_is_blocked(v->pid);
 }
 
 uint64_t vmm_written_bytes(const struct vmm *v)

@@ -170,8 +170,15 @@ typedef void vmm_status_fn(void *ctx, const char *status, const struct error *er
 void vmm_status(struct vmm *v, vmm_status_fn *done, void *ctx);
 /* CPU time that the process has used, milliseconds (does a silent guest get time at all?). */
 uint64_t vmm_cpu_ms(const struct vmm *v);
-/* Time for which it wanted a CPU and got none, milliseconds (proc_starved_ms): an oversubscribed host, no broken guest. */
-uint64_t vmm_starved_ms(const struct vmm *v);
+/*
+ * An oversubscribed host is no broken guest: time since those waits were noted
+ * for which it wanted a CPU and got none, milliseconds (proc_starved_ms), and
+ * whether it waits for the host's disks now (proc_is_blocked).
+ */
+struct proc_waits;
+void vmm_note_waits(const struct vmm *v, struct proc_waits *ret);
+uint64_t vmm_starved_ms(const struct vmm *v, const struct proc_waits *since);
+bool vmm_is_blocked(const struct vmm *v);
 /* What it has written to files of any kind so far (proc_written_bytes): more than that no share has grown by. */
 uint64_t vmm_written_bytes(const struct vmm *v);
 /* Each vCPU waits for an interrupt, and the VMM itself for something to do: proc_is_asleep() of it. */

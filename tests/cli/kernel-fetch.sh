@@ -108,6 +108,10 @@ is "and then does it" "$?" 0
 
 # ---- what goes wrong in the middle ----
 quiz kernel rm "$old" >/dev/null
+# Said without a source, and outside of one, the distribution's is meant.
+status "quiz kernel build --flavour kasan" 125 quiz kernel build --flavour kasan
+like "asks for the distribution's source" "$err_out" "*cannot find package 'linux-source' in suite '$suite'*"
+
 mkdir "$scratch/stub"
 cat >"$scratch/stub/apt-get" <<STUB
 #!/bin/sh

@@ -27,6 +27,18 @@ status "a signal" 143 quiz --cold dies
 status "no such program" 127 quiz --cold no-such-program
 hint() { printf '%s\n' "$err_out" | sed -n 's/^hint: //p'; }
 is "there is nothing to add" "$(hint)" ""
+status "no such program, nearly a command" 127 quiz --cold shel
+is "was that meant?" "$(hint)" "did you mean the command: quiz shell?"
+status "a path is none" 127 quiz --cold ./shel
+is "so it was not" "$(hint)" ""
+script 'on shel exit 127'
+status "a program of nearly that name that returns 127 itself" 127 quiz --cold shel
+is "was meant" "$err_out" ""
+status "kept up, too" 127 quiz --cold --keep -q shel
+is "was meant as well" "$err_out" ""
+quiz stop --kill --all >/dev/null 2>&1
+settle
+well_behaved
 
 # ---- a path of the host that the machine does not see: the command that mends it ----
 work="$scratch/my work"
@@ -51,6 +63,23 @@ status "a program that has its own reason" 127 quiz --cold ./prog
 like "is told in the guest's words" "$err_out" "quiz: cannot run './prog' in the guest: its interpreter is missing*"
 is "and no other" "$(hint)" ""
 well_behaved
+# The same in a machine that is up, which sees of the host what it was started with.
+id=$(quiz --cold -d --share "$work/sub" sleep 60)
+: >"$work/sub/seen"
+status "in a machine that is up" 127 quiz exec "$id" ./prog
+like "it is said why" "$err_out" "quiz: cannot run './prog' in machine $id: *"
+is "and how it gets there" "$(hint)" "quiz cp '$work/prog' $id:/tmp, then: quiz exec $id /tmp/prog"
+status "in a folder that it sees" 127 quiz exec "$id" ./sub/seen
+is "the full path" "$(hint)" "quiz exec $id '$work/sub/seen'"
+status "which is not there either" 127 quiz exec "$id" "$work/sub/seen"
+is "then there is nothing to say" "$(hint)" ""
+status "a program without a path" 127 quiz exec "$id" prog
+is "is none of the host's" "$(hint)" ""
+quiz stop --kill "$id" >/dev/null 2>&1
+status "a machine that is kept" 127 quiz --cold --keep ./prog
+like "can be given it" "$(hint)" "quiz cp '$work/prog' *:/tmp, then: quiz exec * /tmp/prog"
+quiz stop --kill --all >/dev/null 2>&1
+settle
 quiz init >/dev/null 2>&1
 status "in a workspace" 127 quiz --cold ./prog
 is "it was to be seen" "$(hint)" ""
@@ -103,6 +132,22 @@ status "-v is not for kernel messages" 0 quiz --cold -v true
 is "so there are none" "$(printf "%s" "$err_out" | grep -c "seven devices")" 0
 status "-vv is" 0 quiz --cold -vv true
 like "there they are, safe for a terminal" "$err_out" '*quiz: *virtio: seven devices\\x1b*'
+# Three slow ones, side by side: slow is not hung.
+settle
+FAKE_VMM_SCRIPT=$scratch/late
+script 'at PING wait 7000' 'on slow wait 23000' 'on slow exit 5'
+(quiz --cold slow; echo $? >"$scratch/late.status") 2>/dev/null &
+FAKE_VMM_SCRIPT=$scratch/trickle
+script 'on slow trickle 26000' 'on slow exit 6'
+(quiz --cold slow; echo $? >"$scratch/trickle.status") 2>/dev/null &
+FAKE_VMM_SCRIPT=$scratch/deaf
+script 'on slow hang' 'on slow wait 60000'
+status "an agent that says nothing any more" 121 quiz --cold slow
+like "is named" "$err_out" "*the guest agent does not answer*"
+FAKE_VMM_SCRIPT=$scratch/script
+wait
+is "an agent that answers each ping, but late" "$(cat "$scratch/late.status")" 5
+is "a VMM that passes on the console, and has no time for more" "$(cat "$scratch/trickle.status")" 6
 script 'at HELLO hang'
 status "a machine that does not boot" 123 quiz --cold --boot-timeout 1 true
 well_behaved
@@ -146,6 +191,17 @@ holds "saved and loaded" grep -q '^migrated' "$FAKE_VMM_LOG"
 well_behaved
 status "the second is a clone" 0 quiz true
 holds "loaded" grep -q '^loaded' "$FAKE_VMM_LOG"
+forget_templates
+status "made without a program" 0 quiz template make -m 512M -q
+holds "saved" grep -q '^migrated' "$FAKE_VMM_LOG"
+like "listed" "$(quiz template list)" "*512 MiB*"
+status "for a program there is no room" 125 quiz template make true
+is "and it is said so" "$err_out" "quiz: quiz template make takes the options of a machine, but no program"
+status "nor for what only a run can do" 125 quiz template make --dry-run
+like "the help has the options" "$(quiz template make --help)" "*--memory SIZE*--append OPTIONS*"
+is "and no other" "$(quiz help template make | grep -c -e --script -e --cwd -e --keep)" 0
+forget_templates
+quiz true
 script 'at load die 1'
 status "a clone that dies while loading" 0 quiz true
 well_behaved

@@ -9,6 +9,25 @@
 fake_world
 quiz --cold true >/dev/null 2>&1 # what is made once
 
+# ---- a kernel that lacks something ----
+for row in "-p memdev|profile 'memdev' needs CONFIG_BLK_DEV_LOOP|-p memdev," \
+	"-p md:level=6|profile 'memdev' needs CONFIG_BLK_DEV_LOOP|-p memdev,md:level=6,"; do
+	# shellcheck disable=SC2086 # two words
+	status "${row%%|*}: refused before anything is started" 125 quiz ${row%%|*} true
+	what=${row#*|}
+	like "the symbol, and what makes a kernel that has it" "$err_out" \
+		"quiz: ${what%|*}, which kernel '*' does not have*hint: quiz kernel build * ${what#*|} and -k its id*quiz kernel fetch debian*"
+done
+grep -v 'VIRTIO_NET\|9P' "$scratch/config" >"$scratch/poor"
+quiz kernel add -q --image "$scratch/bzImage" --config "$scratch/poor" --name poor >/dev/null || exit 1
+for row in "--net=user|--net needs CONFIG_VIRTIO_NET" "-p net|profile 'net' needs CONFIG_VIRTIO_NET" \
+	"--share=$scratch:/mnt|--share needs CONFIG_9P_FS" "--root=host|--root host needs CONFIG_9P_FS"; do
+	# shellcheck disable=SC2086 # one word or two
+	status "${row%|*}" 125 quiz -k poor ${row%|*} true
+	like "its symbol" "$err_out" "quiz: ${row#*|}, which kernel 'poor' does not have*hint: quiz kernel build*"
+done
+quiz kernel rm poor >/dev/null 2>&1
+
 # ---- QEMU ----
 mkdir "$scratch/few"
 ln -s "$QUIZ_BUILD/src/cmd/quiz" "$scratch/few/quiz"

@@ -7,7 +7,7 @@
  */
 /* clang-format off */
 /* What tests/fuzz/build compiles and links:
- * sources: src/run/analyser.c src/run/analyser_answers.c src/run/analyser_input.c src/run/analyser_line.c src/run/analyser_words.c src/run/analyser_report.c src/run/analyser_trust.c src/run/crash_patterns.c
+ * sources: src/run/analyser.c src/run/analyser_answers.c src/run/analyser_input.c src/run/analyser_line.c src/run/analyser_words.c src/run/analyser_report.c src/run/analyser_title.c src/run/analyser_trust.c src/run/crash_patterns.c
  * sources: src/run/finding.c src/run/finding_set.c src/run/kernel_counters.c src/run/known_issues.c src/run/verdict.c
  * sources: src/base/str.c src/base/error.c src/sys/fs.c src/sys/proc.c
  * libs: -ljansson

@@ -36,6 +36,7 @@
  *	version N	HELLO speaks of protocol version N only
  *	frame LEN TYPE SESSION	a frame's header alone, with any numbers: lengths that lie, unknown types
  *	flood N		N bytes on the console
+ *	trickle MS	a byte on the console every tenth of a second for that long, and nothing else happens meanwhile
  *	share N		N bytes into a new file of the first shared folder (/shared)
  *	stderr-vmm TEXT	words on the VMM's own stderr
  *	die N, kill N	the VMM exits with status N, is killed by signal N
@@ -165,6 +166,21 @@ static void do_flood(struct fake *f, long n)
 		say_all(f->console, block, n < (long)sizeof(block) ? (size_t)n : sizeof(block));
 }
 
+static void do_wait(long ms)
+{
+	struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&ts, NULL);
+}
+
+static void do_trickle(struct fake *f, long ms)
+{
+	for (; ms > 0; ms -= 100) {
+		say_all(f->console, "y", 1);
+		do_wait(100);
+	}
+}
+
 static void do_share(struct fake *f, long n)
 {
 	_cleanup_free_ char *path = mem_printf("%s/fill.XXXXXX", f->share_path ? f->share_path : "");
@@ -197,13 +213,6 @@ static void do_frame(struct fake *f, const char *numbers)
 	const uint8_t header[8] = { len & 255,	len >> 8 & 255,	 len >> 16 & 255, len >> 24 & 255,
 				    type & 255, type >> 8 & 255, session & 255,	  session >> 8 & 255 };
 	agent_write(f, header, sizeof(header));
-}
-
-static void do_wait(long ms)
-{
-	struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
-
-	nanosleep(&ts, NULL);
 }
 
 bool fake_common(struct fake *f, const struct action *a)
@@ -244,6 +253,8 @@ bool fake_common(struct fake *f, const struct action *a)
 		do_frame(f, a->rest);
 	else if (str_eq(v, "flood"))
 		do_flood(f, a->number);
+	else if (str_eq(v, "trickle"))
+		do_trickle(f, a->number);
 	else if (str_eq(v, "share"))
 		do_share(f, a->number);
 	else if (str_eq(v, "stderr-vmm"))

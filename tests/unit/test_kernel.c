@@ -230,7 +230,43 @@ static void test_select_errors(void **state)
 	assert_string_equal(err.hint, "quiz setup");
 	assert_null(kernel_select(&list, "other", "6.1.0-56-amd64", &err));
 	assert_int_equal(err.kind, ERROR_USAGE);
+	assert_null(kernel_select(&list, NULL, "6.5+kcsan", &err));
+	assert_non_null(strstr(err.hint, "quiz kernel build 6.5 --flavour kcsan"));
+	assert_null(kernel_select(&list, NULL, "+kcsan", &err));
+	assert_string_equal(err.hint, "quiz kernel list, or quiz kernel build --flavour kcsan");
+	assert_null(kernel_select(&list, "other", "kcsan", &err));
+	assert_string_equal(err.hint, "quiz kernel list, or quiz kernel build --flavour kcsan -a other");
 	kernel_list_clear(&list);
+}
+
+/* The command that a hint gives for another kernel of the same source. */
+static void test_build_again(void **state)
+{
+	static const struct {
+		const char *origin, *text, *arch, *command;
+	} rows[] = {
+		{ "built", "linux-source-6.1 6.1.192-2", NATIVE, "quiz kernel build linux-source-6.1" },
+		{ "built", "linux-source-6.1 6.1.192-2", "s390x", "quiz kernel build linux-source-6.1 -a s390x" },
+		{ "built", "kernel.org 6.12.7", NATIVE, "quiz kernel build 6.12.7" },
+		{ "built", "folder /my/linux tree", NATIVE, "quiz kernel build --tree '/my/linux tree'" },
+		{ "built", "https://host/linux.git v6.12 (0123456789ab)", NATIVE, "quiz kernel build --git https://host/linux.git@v6.12" },
+		{ "built", "/my/linux tree HEAD (0123456789ab)", NATIVE, "quiz kernel build --git '/my/linux tree@HEAD'" },
+		{ "debian", "linux-image-6.12.7-amd64 6.12.7-1 (trixie)", NATIVE, "quiz kernel build linux-source-6.12/trixie" },
+		{ "added", "/boot/vmlinuz", NATIVE, "quiz kernel build 6.12.7" },
+		{ "added", NULL, NATIVE, "quiz kernel build 6.12.7" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const char *arch = str_eq(rows[i].arch, NATIVE) ? arch_native()->name : rows[i].arch;
+		struct kernel k = { .origin = (char *)rows[i].origin, .origin_text = (char *)rows[i].text,
+				    .arch = (char *)arch, .version = (char *)"6.12.7" };
+		struct str command = STR_INIT;
+
+		kernel_build_again(&k, &command);
+		assert_string_equal(str_cstr(&command), rows[i].command);
+		str_clear(&command);
+	}
 }
 
 /* ---- the store on disk ---- */
@@ -544,6 +580,7 @@ int main(void)
 		cmocka_unit_test(test_version_matches),
 		cmocka_unit_test(test_select),
 		cmocka_unit_test(test_select_errors),
+		cmocka_unit_test(test_build_again),
 		cmocka_unit_test_setup_teardown(test_manifest, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_manifest_damaged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_find, setup, teardown),

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "image/elf_file.h"
+#include "image/elf_module.h"
 #include "image/openzfs.h"
 #include "image/openzfs_make.h"
 #include "sys/fs.h"

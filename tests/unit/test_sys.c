@@ -10,9 +10,11 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -231,6 +233,115 @@ static void loop_serves_all_kinds(void **state)
 	close(p[0]), close(p[1]);
 }
 
+static void was_read(void *ctx, int fd, short events)
+{
+	struct seen *s = ctx;
+
+	s->reads++;
+	loop_fd_remove(s->loop, fd);
+}
+
+static void is_too_late(void *ctx)
+{
+	struct seen *s = ctx;
+
+	assert_int_equal(s->reads, 1);
+	loop_stop(s->loop);
+}
+
+/* We get no CPU past the deadline; what was waited for has come meanwhile. */
+static void starve(void *ctx, int fd, short events)
+{
+	struct seen *s = ctx;
+
+	loop_fd_remove(s->loop, fd);
+	usleep(30000);
+	assert_int_equal(write(s->pipe_fd, "x", 1), 1);
+}
+
+static void a_late_deadline_comes_behind_what_it_was_for(void **state)
+{
+	struct seen s = { .loop = loop_new() };
+	int p[2], null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+	s.pipe_fd = p[1];
+	loop_fd(s.loop, null, POLLIN, starve, &s);
+	loop_fd(s.loop, p[0], POLLIN, was_read, &s);
+	loop_timer(s.loop, 10, is_too_late, &s);
+	loop_run(s.loop);
+	loop_free(s.loop);
+	close(null), close(p[0]), close(p[1]);
+}
+
+/* On one CPU, so that they take it from each other. */
+static void share_a_cpu(pid_t pid)
+{
+	cpu_set_t all, one;
+	int cpu = 0;
+
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	while (!CPU_ISSET(cpu, &all))
+		cpu++;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	assert_int_equal(sched_setaffinity(pid, sizeof(one), &one), 0);
+}
+
+static void starving_is_counted_from_then_on(void **state)
+{
+	static const char *const argv[] = { "sh", "-c", "while :; do :; done", NULL };
+	struct proc_spec spec = { .argv = argv };
+	struct proc_waits then = { 0 }, early = { 0 };
+	struct error err = ERROR_INIT;
+	pid_t pids[2];
+	int status;
+
+	proc_waits_take(getpid(), &then);
+	if (!then.n)
+		skip(); /* CONFIG_SCHED_INFO */
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(proc_start(&spec, &pids[i], &err), 0);
+		share_a_cpu(pids[i]);
+	}
+	proc_waits_take(pids[0], &early);
+	for (int i = 0; i < 1000 && proc_starved_ms(pids[0], &early) < 20; i++)
+		usleep(10000);
+	assert_true(proc_starved_ms(pids[0], &early) >= 20);
+	proc_waits_take(pids[0], &then);
+	assert_true(proc_starved_ms(pids[0], &then) < proc_starved_ms(pids[0], &early));
+	then.v[0].tid = 1; /* a thread that has gone; the one that is there is new */
+	assert_true(proc_starved_ms(pids[0], &then) >= 20);
+	for (int i = 0; i < 2; i++) {
+		kill(pids[i], SIGKILL);
+		proc_wait(pids[i], &status, &err);
+	}
+	assert_int_equal(proc_starved_ms(pids[0], &then), 0);
+	proc_waits_clear(&then);
+	proc_waits_clear(&early);
+}
+
+/* A parent in vfork(2) waits as one does for a disk. */
+static void waiting_for_the_host_is_told(void **state)
+{
+	bool was_blocked = false;
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (syscall(SYS_clone, CLONE_VFORK | SIGCHLD, NULL, NULL, NULL, 0) == 0)
+			usleep(300000);
+		_exit(0);
+	}
+	for (int i = 0; i < 100 && !was_blocked; i++) {
+		was_blocked = proc_is_blocked(pid);
+		usleep(2000);
+	}
+	waitpid(pid, &status, 0);
+	assert_true(was_blocked);
+	assert_false(proc_is_blocked(getpid()));
+}
+
 static void ends_sleep(const char *const *argv, bool want_asleep)
 {
 	struct proc_spec spec = { .argv = argv };
@@ -385,6 +496,9 @@ int main(void)
 		cmocka_unit_test(copies_leave_zeros_out),
 		cmocka_unit_test(copies_leave_zeros_out),
 		cmocka_unit_test(loop_serves_all_kinds),
+		cmocka_unit_test(a_late_deadline_comes_behind_what_it_was_for),
+		cmocka_unit_test(starving_is_counted_from_then_on),
+		cmocka_unit_test(waiting_for_the_host_is_told),
 		cmocka_unit_test(long_work_is_a_childs),
 		cmocka_unit_test(sleeping_is_told_from_working),
 		cmocka_unit_test(sockets_pass_one_descriptor),

@@ -8,14 +8,12 @@
 
 #include <cmocka.h>
 
-#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "run/ram_copy.h"
 #include "run/template.h"
 #include "sys/fs.h"
 #include "sys/lock.h"
@@ -523,81 +521,6 @@ static void want_of_room_is_news_once(void **state)
 	assert_true(template_want_of_room_is_news(&paths));
 }
 
-struct copy_end {
-	struct loop *loop;
-	bool is_done;
-	int errnum;
-};
-
-static void on_copied(void *ctx, const struct error *err)
-{
-	struct copy_end *e = ctx;
-
-	e->is_done = true;
-	e->errnum = err ? err->errnum : 0;
-	loop_stop(e->loop);
-}
-
-/* Large enough for several parts, with data in each and in the last odd bytes. */
-static void memory_is_copied_by_several(void **state)
-{
-	enum { SIZE = (19 << 20) + 4096 };
-	_cleanup_free_ char *to = mem_printf("%s/memory", dir);
-	_cleanup_close_ int in = -1;
-	_cleanup_close_ int out = -1;
-	struct copy_end end = { .loop = loop_new() };
-	struct error err = ERROR_INIT;
-	struct ram_copy *c;
-	struct stat st;
-
-	unlink(to);
-	in = fs_memory_file("test", &err);
-	assert_true(in >= 0);
-	assert_int_equal(ftruncate(in, SIZE), 0);
-	for (uint32_t i = 0; i < SIZE / 4096; i += 3)
-		assert_int_equal(pwrite(in, &i, sizeof(i), (off_t)i * 4096 + 17), sizeof(i));
-	c = ram_copy_start(end.loop, in, to, on_copied, &end, &err);
-	assert_non_null(c);
-	loop_run(end.loop);
-	assert_true(end.is_done);
-	assert_int_equal(end.errnum, 0);
-	ram_copy_free(c);
-	out = open(to, O_RDONLY | O_CLOEXEC);
-	assert_int_equal(fstat(out, &st), 0);
-	assert_int_equal(st.st_size, SIZE);
-	for (off_t pos = 0; pos < SIZE; pos += 4096) {
-		char a[4096], b[4096];
-
-		assert_int_equal(pread(in, a, sizeof(a), pos), sizeof(a));
-		assert_int_equal(pread(out, b, sizeof(b), pos), sizeof(b));
-		assert_memory_equal(a, b, sizeof(a));
-	}
-	/* A file that is there already is somebody else's. */
-	assert_null(ram_copy_start(end.loop, in, to, on_copied, &end, &err));
-	assert_int_equal(err.errnum, EEXIST);
-	unlink(to);
-	loop_free(end.loop);
-}
-
-static void a_copy_can_be_ended(void **state)
-{
-	_cleanup_free_ char *to = mem_printf("%s/memory", dir);
-	struct copy_end end = { .loop = loop_new() };
-	struct error err = ERROR_INIT;
-	_cleanup_close_ int in = fs_memory_file("test", &err);
-	struct ram_copy *c;
-
-	assert_int_equal(ftruncate(in, 64 << 20), 0);
-	c = ram_copy_start(end.loop, in, to, on_copied, &end, &err);
-	assert_non_null(c);
-	ram_copy_free(c);
-	assert_false(end.is_done);
-	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
-	assert_int_equal(errno, ECHILD);
-	unlink(to);
-	loop_free(end.loop);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -617,8 +540,6 @@ int main(void)
 		cmocka_unit_test(templates_of_another_boot_are_swept),
 		cmocka_unit_test(a_failed_preparation_is_remembered),
 		cmocka_unit_test(want_of_room_is_news_once),
-		cmocka_unit_test(memory_is_copied_by_several),
-		cmocka_unit_test(a_copy_can_be_ended),
 	};
 
 	return cmocka_run_group_tests_name("template", tests, make_dir, drop_dir);

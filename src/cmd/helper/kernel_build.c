@@ -91,7 +91,7 @@ static int list_fragments(const struct paths *p, struct error *err)
 	return 0;
 }
 
-/* Exactly one source; none at all means the folder we are in, if it is a kernel tree. */
+/* One source; none at all means the folder we are in if it is a kernel tree, else what the distribution has. */
 static int choose_source(const struct options *o, const struct strv *words, struct kernel_build_request *req,
 			 struct error *err)
 {
@@ -105,13 +105,12 @@ static int choose_source(const struct options *o, const struct strv *words, stru
 	} else if (words->n) {
 		req->kind = kernel_source_kind_of(words->v[0]);
 		req->what = words->v[0];
-	} else {
+	} else if (o->tree || (fs_exists("Kbuild") && fs_is_dir("arch"))) {
 		req->kind = KERNEL_SOURCE_TREE;
 		req->what = o->tree ? o->tree : ".";
-		if (!o->tree && (!fs_exists("Kbuild") || !fs_is_dir("arch"))) {
-			error_set(err, ERROR_USAGE, "which kernel? This folder is not a kernel tree");
-			return error_hint(err, "quiz kernel build 6.12, or: quiz kernel build linux-source-6.1");
-		}
+	} else {
+		req->kind = KERNEL_SOURCE_PACKAGE;
+		req->what = "linux-source";
 	}
 	return 0;
 }

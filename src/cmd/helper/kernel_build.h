@@ -6,7 +6,7 @@
 #include "spec/options.h"
 
 #define KERNEL_BUILD_USAGE "[VERSION|linux-source-VERSION[/SUITE]] [--tree DIR] [--git URL[@REF]]"
-#define KERNEL_BUILD_SUMMARY "Make a kernel from source, small and quick to boot"
+#define KERNEL_BUILD_SUMMARY "Make a kernel from source (this folder's, else the distribution's), small and quick to boot"
 #define KERNEL_BUILD_N_OPTIONS 16
 
 extern const struct option_row kernel_build_options[KERNEL_BUILD_N_OPTIONS];

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* Terminals and signals. */
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cases.h"
+
+/* ---- terminals ---- */
+
+static void type(const char *text)
+{
+	SEND(a, data, 1, .stream = WIRE_STDIN, .data = { .p = text, .len = (uint32_t)strlen(text) });
+}
+
+/* Typed text comes back twice: echoed by the terminal, and by cat. */
+static void until_cat_answers(struct job *j)
+{
+	struct wire_frame f;
+	const char *first;
+
+	type("meow\n");
+	for (;;) {
+		first = strstr((char *)j->out, "meow");
+		if (first && strstr(first + 1, "meow"))
+			return;
+		check(!j->is_over && agent_next(a, 10000, &f), "no answer of cat in '%s'", j->out);
+		if (f.session)
+			job_frame(a, j, &f);
+	}
+}
+
+static void terminal_has_size_and_job_control(void)
+{
+	struct job j = { 0 };
+
+	agent_start(a);
+	job_begin(a, &j, 1,
+		  &(struct wire_start){ .argv = ARGV("sh", "-c",
+						     "trap 'stty size' WINCH; stty size; test -t 0 && test -t 2 && echo tty; "
+						     "read x; echo got $x; exec cat"),
+					.flags = WIRE_START_TTY,
+					.env = ARGV("TERM=vt100"),
+					.rows = 31,
+					.cols = 99 });
+	until_output_has(&j, "31 99\r\ntty\r\n");
+	SEND(a, winsize, 1, .rows = 50, .cols = 132);
+	type("\n");
+	until_output_has(&j, "50 132");
+	until_output_has(&j, "got");
+	/* A shell has moments in which it swallows a Ctrl-C; a cat that answers has none. */
+	until_cat_answers(&j);
+	type("\x03");
+	job_finish(a, &j);
+	check(j.how == WIRE_SIGNALLED && j.value == SIGINT, "how %u value %u: %s", j.how, j.value, j.out);
+	agent_stop(a);
+}
+
+static void terminal_signals_go_to_the_foreground(void)
+{
+	struct job j = { 0 };
+
+	agent_start(a);
+	job_begin(a, &j, 1,
+		  &(struct wire_start){ .argv = ARGV("bash", "--norc", "-i"), .flags = WIRE_START_TTY, .env = ARGV("PS1=ready:") });
+	until_output_has(&j, "ready:");
+	type("sh -c 'trap \"echo ter''med; exit 4\" TERM; echo wait''ing; while :; do sleep 0.05; done'\n");
+	until_output_has(&j, "waiting");
+	SEND(a, signal, 1, .signo = SIGTERM);
+	until_output_has(&j, "termed");
+	type("sh -c 'echo start''ed; exec cat'\n");
+	until_output_has(&j, "started");
+	until_cat_answers(&j);
+	type("\x1a"); /* Ctrl-Z */
+	until_output_has(&j, "Stopped");
+	type("kill %1; exit 3\n");
+	type("exit 3\n");
+	job_finish(a, &j);
+	check(j.how == WIRE_EXITED && j.value == 3, "how %u value %u: %s", j.how, j.value, j.out);
+	agent_stop(a);
+}
+
+static void end_of_file_on_a_terminal_is_typed(void)
+{
+	struct job j = { .in = "last line", .in_len = 9 };
+
+	agent_start(a);
+	job_run(a, &j, 1, &(struct wire_start){ .argv = ARGV("sh", "-c", "stty -echo; cat; echo; echo over"), .flags = WIRE_START_TTY });
+	check(j.value == 0 && strstr((char *)j.out, "last line") && strstr((char *)j.out, "over"), "got '%s'", j.out);
+	agent_stop(a);
+}
+
+static void the_end_of_a_terminals_output_is_not_lost(void)
+{
+	agent_start(a);
+	for (uint16_t i = 1; i <= 20; i++) {
+		struct job j = { 0 };
+
+		job_run(a, &j, i, &(struct wire_start){ .argv = ARGV("sh", "-c", "seq 1 3000; sleep 9 & echo the end"), .flags = WIRE_START_TTY });
+		check(strstr((char *)j.out, "3000\r\nthe end\r\n"), "run %u lost the end: %zu bytes", i, j.out_len);
+		job_free(&j);
+	}
+	agent_stop(a);
+}
+
+/* ---- signals ---- */
+
+static void signals_reach_the_process_group(void)
+{
+	struct job j = { 0 };
+
+	agent_start(a);
+	job_begin(a, &j, 1, SH("trap 'wait; echo outer; exit 6' TERM; sh -c 'trap \"echo inner; exit\" TERM; echo up; while :; do sleep 0.05; done' & wait"));
+	until_output_has(&j, "up");
+	SEND(a, signal, 1, .signo = SIGTERM);
+	job_finish(a, &j);
+	check(strstr((char *)j.out, "inner") && strstr((char *)j.out, "outer") && j.value == 6, "status %u, got '%s'", j.value, j.out);
+	agent_stop(a);
+}
+
+const struct test_case terminal_cases[] = {
+	CASE(terminal_has_size_and_job_control),
+	CASE(terminal_signals_go_to_the_foreground),
+	CASE(end_of_file_on_a_terminal_is_typed),
+	CASE(the_end_of_a_terminals_output_is_not_lost),
+	CASE(signals_reach_the_process_group),
+	{ NULL, NULL },
+};
