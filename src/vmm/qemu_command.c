@@ -3,7 +3,7 @@
  * The commands of vmm.h to a running QEMU. Those of several steps are jobs,
  * one at a time each, that end with their callback:
  *
- *	save: capabilities -> getfd (state) -> migrate fd:     -> MIGRATION completed
+ *	save: capabilities -> getfd (state) -> migrate fd:     -> MIGRATION completed -> query-status until it may go on
  *	load: capabilities -> getfd (state) -> migrate-incoming -> MIGRATION completed
  *	dump: getfd (core) -> dump-guest-memory kdump-zlib, else elf -> in one piece, by a child (vmm/kdump.h)
  */
@@ -142,12 +142,29 @@ static void job_step(void *ctx, const json_t *result, const struct error *err)
 		qemu_job_end(ctx, err);
 }
 
+/*
+ * "completed" is said by QEMU's migration thread a moment before the machine
+ * leaves the state finish-migrate, of which no event tells, and in which
+ * `cont` is refused.
+ */
+static void on_saved_status(void *ctx, const char *status, const struct error *err)
+{
+	struct vmm *v = ctx;
+
+	if (!err && str_eq(status, "finish-migrate"))
+		vmm_status(v, on_saved_status, v);
+	else
+		qemu_job_end(v, err);
+}
+
 void qemu_on_migration(struct vmm *v, const json_t *data)
 {
 	const char *status = json_string_value(json_object_get(data, "status"));
 	struct error err = ERROR_INIT;
 
-	if (str_eq(status, "completed")) {
+	if (str_eq(status, "completed") && v->job == QEMU_JOB_SAVE) {
+		vmm_status(v, on_saved_status, v);
+	} else if (str_eq(status, "completed")) {
 		qemu_job_end(v, NULL);
 	} else if (str_eq(status, "failed") || str_eq(status, "cancelled")) {
 		error_set(&err, ERROR_CHILD, "cannot %s the machine's state: QEMU says '%s'",

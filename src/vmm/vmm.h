@@ -151,7 +151,7 @@ typedef void vmm_done_fn(void *ctx, const struct error *err);
 
 void vmm_pause(struct vmm *v, vmm_done_fn *done, void *ctx);
 void vmm_resume(struct vmm *v, vmm_done_fn *done, void *ctx);
-/* Device state of a paused machine with RAM_SHARED into state_fd (borrowed; sent over by descriptor passing). */
+/* Device state of a paused machine with RAM_SHARED into state_fd (borrowed; sent over by descriptor passing). It may be resumed then. */
 void vmm_save(struct vmm *v, int state_fd, vmm_done_fn *done, void *ctx);
 /* Loads device state into a machine started with is_incoming; it is PAUSED afterwards. */
 void vmm_load(struct vmm *v, int state_fd, vmm_done_fn *done, void *ctx);

@@ -325,6 +325,14 @@ static void say_return(struct fake *f, json_int_t id, const char *value)
 	fake_qmp_say(f, line);
 }
 
+static void say_error(struct fake *f, json_int_t id, const char *text)
+{
+	_cleanup_free_ char *line = mem_printf("{\"error\": {\"class\": \"GenericError\", \"desc\": \"%s\"}, \"id\": %lld}",
+					       text, (long long)id);
+
+	fake_qmp_say(f, line);
+}
+
 static void do_migration(struct fake *f, json_int_t id, bool is_save)
 {
 	const char *status;
@@ -336,6 +344,7 @@ static void do_migration(struct fake *f, json_int_t id, bool is_save)
 	close_fd(&passed_fd);
 	data = mem_printf("{\"status\": \"%s\"}", status);
 	say_event(f, "MIGRATION", data);
+	f->n_finishing = is_save ? 2 : 0;
 }
 
 static void set_running(struct fake *f, bool is_running)
@@ -371,7 +380,12 @@ static void do_command(struct fake *f, const json_t *msg)
 			say_return(f, id, answers[i].answer);
 			return;
 		}
-	if (str_eq(name, "query-status")) {
+	if (str_eq(name, "query-status") && f->n_finishing > 0) {
+		f->n_finishing--;
+		say_return(f, id, "{\"status\": \"finish-migrate\"}");
+	} else if (str_eq(name, "cont") && f->n_finishing > 0) {
+		say_error(f, id, "Migration is not finalized yet");
+	} else if (str_eq(name, "query-status")) {
 		say_return(f, id,
 			   f->is_running    ? "{\"status\": \"running\"}"
 			   : f->is_incoming ? "{\"status\": \"inmigrate\"}"

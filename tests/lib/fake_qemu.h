@@ -33,6 +33,7 @@ struct fake {
 	struct script script;
 	int qmp, console, agent; /* -1: not given */
 	bool is_incoming, is_running, is_mute, has_gdb, has_kvm;
+	int n_finishing; /* times that it says it has not finished a migration yet */
 	uint32_t wire_version;
 	char *ram_path;		 /* to make, NULL: none */
 	uint64_t ram_bytes;
