@@ -271,14 +271,14 @@ static int publish(struct kbuild *b, struct kernel *old, struct error *err)
 	return 0;
 }
 
-/* Configures, in a build folder that goes away again unless it was there before. */
+/* Configures, in a build folder that goes away again unless it was there before or is wanted. */
 static int try_configuration(struct kbuild *b, struct error *err)
 {
 	_cleanup_free_ char *obj = mem_printf("%s/build/%s-%s", b->paths->cache, b->id, b->key);
 	bool was_there = fs_exists(obj);
 	int rc = prepare(b, err) < 0 ? -1 : kbuild_configure(b, err);
 
-	if (!was_there)
+	if (!was_there && !b->req->keep_objects)
 		fs_remove_tree(obj, NULL, NULL);
 	b->result->kernel.id = mem_strdup(b->id);
 	return rc;

@@ -115,6 +115,9 @@ like "is named" "$err_out" "*'mdd'*"
 status "a dry run" 0 quiz kernel build --tree toy --dry-run -F kmemleak --enable IMPOSSIBLE=n -e NO_SUCH=n -q
 like "says what it comes to" "$out" "6.99.2-toy+kmemleak+custom-*: *symbols built in, *as modules"
 holds "and leaves nothing" test -z "$(find "$store" "$XDG_CACHE_HOME/quiz/build" -name '*custom-*' ! -name '*.lock' ! -name '*.log')"
+status "one that keeps its folder" 0 quiz kernel build --tree toy --dry-run --keep --name looked -q
+holds "the configuration is in it, and no kernel is made" sh -c 'test -s "$1"/build/looked-*/.config && test ! -e "$2/looked"' sh \
+	"$XDG_CACHE_HOME/quiz" "$store"
 
 status "an impossible symbol" 125 quiz kernel build --tree toy --enable IMPOSSIBLE
 like "is named, with what it needs" "$err_out" "*CONFIG_IMPOSSIBLE=y (needs MOON && STARS), asked for by --enable*"
@@ -269,7 +272,6 @@ status "no name" 125 quiz kernel build --tree toy --name ""
 status "a file" 125 quiz kernel build --tree toy/Makefile
 like "is no folder" "$err_out" "*toy/Makefile': it is not a folder*"
 cd / || exit 1
-status "no kernel here" 125 quiz kernel build
 status "not a version" 125 quiz kernel build pizza
 status "two sources" 125 quiz kernel build 6.1 --tree /tmp
 done_testing
