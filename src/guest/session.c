@@ -60,6 +60,7 @@ static struct session {
 	int in_fd;		/* -1: closed */
 	bool in_eof, in_broken; /* the host's end of file; the program's closed end */
 	char in_last;		/* last byte written, for a terminal's end of file */
+	uint8_t n_eof;		/* characters that say so, written so far */
 	uint32_t in_start, in_len, in_taken; /* ring; bytes passed on and not yet credited */
 	struct output out[WIRE_N_STREAMS]; /* by stream number; [0] unused */
 	int wait_status;
@@ -299,19 +300,20 @@ static void credit_stdin(struct session *s)
 
 /*
  * End of file on a terminal is a character, and ends the line before it when
- * that is not ended. Queued like typed text.
+ * that is not ended. False: the terminal has no room for it yet.
  */
-static void queue_tty_eof(struct session *s)
+static bool write_tty_eof(struct session *s)
 {
 	struct termios tio;
 	char veof = 4;
-	bool twice = s->in_last && s->in_last != '\n' && s->in_last != '\r';
+	bool is_twice = s->in_last && s->in_last != '\n' && s->in_last != '\r';
 
 	if (tcgetattr(s->in_fd, &tio) == 0)
 		veof = (char)tio.c_cc[VEOF];
-	for (int i = 0; i < (twice ? 2 : 1); i++)
-		if (write(s->in_fd, &veof, 1) < 0)
-			break;
+	for (; s->n_eof < (is_twice ? 2 : 1); s->n_eof++)
+		if (write(s->in_fd, &veof, 1) < 0 && errno == EAGAIN)
+			return false;
+	return true;
 }
 
 static void write_stdin(struct session *s)
@@ -339,8 +341,8 @@ static void write_stdin(struct session *s)
 		s->in_taken += (uint32_t)n;
 	}
 	credit_stdin(s);
-	if (s->in_eof && !s->in_broken && s->is_tty)
-		queue_tty_eof(s);
+	if (s->in_eof && !s->in_broken && s->is_tty && !write_tty_eof(s))
+		return;
 	if (s->in_eof || s->in_broken)
 		close_fd(&s->in_fd);
 }
@@ -562,7 +564,7 @@ size_t session_poll(struct pollfd *fds)
 			add(fds, &n, s->report_fd, POLLIN, NULL);
 			continue;
 		}
-		if (s->in_fd >= 0 && s->in_len && !s->in_broken)
+		if (s->in_fd >= 0 && (s->in_len || s->in_eof) && !s->in_broken)
 			add(fds, &n, s->in_fd, POLLOUT, NULL);
 		for (size_t k = WIRE_STDOUT; k < WIRE_N_STREAMS; k++)
 			if (s->out[k].fd >= 0 && s->out[k].credit && can_stream)

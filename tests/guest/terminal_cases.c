@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* Terminals and signals. */
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "cases.h"
 
@@ -91,6 +94,46 @@ static void end_of_file_on_a_terminal_is_typed(void)
 	agent_stop(a);
 }
 
+/* Bytes that a terminal takes while nobody reads it. */
+static size_t fill_terminal(const char *text, size_t n)
+{
+	int unlock = 0, master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK);
+	int slave = ioctl(master, TIOCSPTLCK, &unlock) == 0 ? ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY) : -1;
+	size_t done = 0;
+
+	check(slave >= 0, "make a terminal");
+	for (int idle = 0; idle < 3 && done < n;) {
+		size_t piece = WIRE_DATA_MAX - done % WIRE_DATA_MAX; /* as it would come */
+		ssize_t w = write(master, text + done, piece < n - done ? piece : n - done);
+
+		if (w > 0) {
+			done += (size_t)w;
+			idle = 0;
+			continue;
+		}
+		idle++;
+		usleep(20000);
+	}
+	close(master);
+	close(slave);
+	return done;
+}
+
+static void end_of_file_waits_for_room_in_the_terminal(void)
+{
+	static char text[4 * 65536];
+	struct job j = { .in = text };
+
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = i % 64 == 63 ? '\n' : 'x';
+	j.in_len = fill_terminal(text, sizeof(text));
+	check(j.in_len < sizeof(text), "it takes everything");
+	agent_start(a);
+	job_run(a, &j, 1, &(struct wire_start){ .argv = ARGV("sh", "-c", "sleep 1; cat >/dev/null; echo over"), .flags = WIRE_START_TTY });
+	check(j.value == 0 && strstr((char *)j.out, "over"), "how %u value %u", j.how, j.value);
+	agent_stop(a);
+}
+
 static void the_end_of_a_terminals_output_is_not_lost(void)
 {
 	agent_start(a);
@@ -123,6 +166,7 @@ const struct test_case terminal_cases[] = {
 	CASE(terminal_has_size_and_job_control),
 	CASE(terminal_signals_go_to_the_foreground),
 	CASE(end_of_file_on_a_terminal_is_typed),
+	CASE(end_of_file_waits_for_room_in_the_terminal),
 	CASE(the_end_of_a_terminals_output_is_not_lost),
 	CASE(signals_reach_the_process_group),
 	{ NULL, NULL },
