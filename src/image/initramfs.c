@@ -63,7 +63,7 @@ static int make(const char *kernel_part, const char *agent_part, const char *pat
 		return -1;
 	if (fs_mkdir_parents(path, err) < 0)
 		return -1;
-	return fs_write_atomic(path, str_cstr(&all), all.len, 0644, false, err);
+	return fs_write_atomic(path, str_cstr(&all), all.len, 0644, true, err);
 }
 
 /* A kernel that has the root's file system built in has no archive for it. */

@@ -34,6 +34,7 @@
 #include "image/layer_walk.h"
 #include "image/tree.h"
 #include "sys/fs.h"
+#include "sys/host.h"
 #include "sys/lock.h"
 
 #define FORMAT_VERSION "layer-1" /* part of every name: raise it when images of the same trees would differ */
@@ -99,6 +100,21 @@ int layer_stamp(const char *host, uint64_t *ret, struct error *err)
 	return 0;
 }
 
+/*
+ * Does it stay for as long as its sources, which never change? Such an image
+ * is synced before it has its name. One of a tree that somebody works on is
+ * made after each build, and the user does not wait for a disk: it is good
+ * until the host's next boot, as after a power cut a file system may have the
+ * name without the content.
+ */
+static bool is_lasting(const struct layer_source *sources, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!sources[i].key)
+			return false;
+	return true;
+}
+
 /* The name of the image of these sources. */
 static int make_name(const struct layer_source *sources, size_t n, const char *fstype, uint64_t *ret, struct error *err)
 {
@@ -113,8 +129,21 @@ static int make_name(const struct layer_source *sources, size_t n, const char *f
 			return error_wrap(err, "layer '%s'", sources[i].host);
 		h = hash_mem(h, &stamp, sizeof(stamp));
 	}
+	if (!is_lasting(sources, n)) {
+		_cleanup_str_ struct str boot = STR_INIT;
+
+		host_boot_id(&boot);
+		h = hash_str(h, str_cstr(&boot));
+	}
 	*ret = h;
 	return 0;
+}
+
+static int sync_image(const char *path, struct error *err)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 || fsync(fd) < 0 ? error_sys(err, errno, "write '%s'", path) : 0;
 }
 
 static char *image_path(const struct paths *p, uint64_t name, const char *fstype)
@@ -216,7 +245,7 @@ int layer_get(const struct paths *p, const struct layer_source *sources, size_t 
 	if (look_up(path, fstype, ret))
 		return 0;
 	tmp = mem_printf("%s/layers/.tmp-%016" PRIx64 ".%d.0", p->cache, name, (int)getpid());
-	if (build_stable(sources, n, fstype, tmp, &name, err) < 0) {
+	if (build_stable(sources, n, fstype, tmp, &name, err) < 0 || (is_lasting(sources, n) && sync_image(tmp, err) < 0)) {
 		unlink(tmp);
 		return -1;
 	}

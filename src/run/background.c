@@ -78,6 +78,7 @@ static _Noreturn void supervise(const struct run_request *req, int fd_consumed)
 	report_fd = fd_consumed;
 	proc_detach();
 	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN); /* whoever started us may be gone: then we go on */
 	mine.background = &bg;
 	if (run_execute(&mine, say_text, &status, &err) < 0) {
 		_cleanup_free_ char *text = mem_printf("quiz: %s\n%s%s", err.text, *err.hint ? "hint: " : "", err.hint);

@@ -32,6 +32,7 @@ struct ram_copy {
 
 static _Noreturn void copy_share(int in, int out, off_t size, unsigned index, unsigned n)
 {
+	setpgid(0, 0); /* the terminal's Ctrl-C is for the program */
 	for (off_t pos = index * PART_BYTES; pos < size; pos += n * PART_BYTES) {
 		int r = fs_copy_part(in, out, pos, pos + PART_BYTES < size ? pos + PART_BYTES : size);
 

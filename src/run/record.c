@@ -55,11 +55,12 @@ int record_new(const char *runs_dir, struct record *ret, struct error *err)
 	ret->artifacts = mem_printf("%s/artifacts", ret->dir);
 	lock = mem_printf("%s/lock", ret->dir);
 	ret->lock_fd = lock_take(lock, LOCK_EXCLUSIVE_MODE, false, NULL, NULL, err);
-	if (ret->lock_fd < 0)
-		return -1;
-	if (mkdir(ret->artifacts, 0755) < 0)
-		return error_sys(err, errno, "make folder '%s'", ret->artifacts);
-	return 0;
+	if (ret->lock_fd >= 0 && mkdir(ret->artifacts, 0755) == 0)
+		return 0;
+	if (ret->lock_fd >= 0)
+		error_sys(err, errno, "make folder '%s'", ret->artifacts);
+	fs_remove_tree(ret->dir, NULL, NULL);
+	return -1;
 }
 
 void record_clear(struct record *r)

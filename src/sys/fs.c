@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 
 #define USAGE_DEPTH_MAX 256 /* a descriptor each */
+#define TEMP_TRIES	100 /* names of temporary files */
 
 /* The folder itself, and the one above. */
 static bool is_dots(const char *name)
@@ -62,7 +63,9 @@ static int write_all(int fd, const void *mem, size_t n)
 
 		if (w < 0 && errno == EINTR)
 			continue;
-		if (w < 0)
+		if (w == 0)
+			errno = EIO;
+		if (w <= 0)
 			return -1;
 		p += w;
 		n -= (size_t)w;
@@ -70,15 +73,36 @@ static int write_all(int fd, const void *mem, size_t n)
 	return 0;
 }
 
-int fs_write_atomic(const char *path, const void *mem, size_t n, mode_t mode, bool sync, struct error *err)
+/* A file of another process with our number may have been left there, or be in the making elsewhere (a container). */
+static int create_beside(const char *path, mode_t mode, char **ret_tmp)
 {
 	static unsigned counter;
-	_cleanup_free_ char *tmp = mem_printf("%s.tmp.%d.%u", path, (int)getpid(), counter++);
-	_cleanup_close_ int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	int fd = -1;
+
+	for (int tries = 0; fd < 0 && tries < TEMP_TRIES; tries++) {
+		free(*ret_tmp);
+		*ret_tmp = mem_printf("%s.tmp.%d.%u", path, (int)getpid(), counter++);
+		fd = open(*ret_tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+		if (fd < 0 && errno != EEXIST)
+			break;
+	}
+	return fd;
+}
+
+/* A network's file system may find out only here that it has no room. Takes *fd. */
+static int close_written(int *fd)
+{
+	return close(take_fd(fd)) < 0 && errno != EINTR ? -1 : 0;
+}
+
+int fs_write_atomic(const char *path, const void *mem, size_t n, mode_t mode, bool sync, struct error *err)
+{
+	_cleanup_free_ char *tmp = NULL;
+	_cleanup_close_ int fd = create_beside(path, mode, &tmp);
 
 	if (fd < 0)
 		return error_sys(err, errno, "create '%s'", tmp);
-	if (write_all(fd, mem, n) < 0 || (sync && fsync(fd) < 0)) {
+	if (write_all(fd, mem, n) < 0 || (sync && fsync(fd) < 0) || close_written(&fd) < 0) {
 		int saved = errno;
 
 		unlink(tmp);
@@ -166,7 +190,7 @@ static int remove_at(int dir_fd, const char *name, dev_t dev, uint64_t *bytes)
 		int fd;
 		DIR *d;
 		struct dirent *e;
-		int failed = 0;
+		int failed = 0, saved;
 
 		if (dev && st.st_dev != dev) {
 			errno = EXDEV; /* something is mounted here: not ours to empty */
@@ -182,10 +206,12 @@ static int remove_at(int dir_fd, const char *name, dev_t dev, uint64_t *bytes)
 			close(fd);
 			return -1;
 		}
+		saved = 0; /* why the first one stays */
 		while ((e = readdir(d)))
-			if (!is_dots(e->d_name))
-				failed |= remove_at(fd, e->d_name, st.st_dev, bytes);
-		int saved = errno;
+			if (!is_dots(e->d_name) && remove_at(fd, e->d_name, st.st_dev, bytes) < 0) {
+				saved = failed ? saved : errno;
+				failed = 1;
+			}
 		closedir(d);
 		if (failed) {
 			errno = saved;
@@ -262,6 +288,24 @@ static bool is_zero(const char *p, size_t n)
 	return !*p && !memcmp(p, p + 1, n - 1);
 }
 
+static int write_at(int fd, const char *p, size_t n, off_t pos)
+{
+	while (n) {
+		ssize_t w = pwrite(fd, p, n, pos);
+
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w == 0)
+			errno = ENOSPC;
+		if (w <= 0)
+			return -1;
+		p += w;
+		n -= (size_t)w;
+		pos += w;
+	}
+	return 0;
+}
+
 /* What is not zero of a buffer that belongs at pos. */
 static int write_data(int out, const char *buf, size_t n, off_t pos)
 {
@@ -271,22 +315,21 @@ static int write_data(int out, const char *buf, size_t n, off_t pos)
 		size_t piece = n - at < ZERO_BYTES ? n - at : ZERO_BYTES;
 		bool skip = is_zero(buf + at, piece);
 
-		if (skip && at > from && pwrite(out, buf + from, at - from, pos + (off_t)from) != (ssize_t)(at - from))
+		if (skip && write_at(out, buf + from, at - from, pos + (off_t)from) < 0)
 			return -1;
 		at += piece;
 		if (skip)
 			from = at;
 	}
-	return n == from || pwrite(out, buf + from, n - from, pos + (off_t)from) == (ssize_t)(n - from) ? 0 : -1;
+	return write_at(out, buf + from, n - from, pos + (off_t)from);
 }
 
-/* Looks at the data ranges only. A short write is a full file system, which may not say so. */
+/* Looks at the data ranges only. */
 int fs_copy_part(int in, int out, off_t from, off_t to)
 {
 	static char buf[1 << 17];
 	off_t pos = from;
 
-	errno = 0;
 	while (pos < to) {
 		off_t data = lseek(in, pos, SEEK_DATA);
 		off_t hole;
@@ -302,12 +345,14 @@ int fs_copy_part(int in, int out, off_t from, off_t to)
 			size_t want = hole - pos > (off_t)sizeof(buf) ? sizeof(buf) : (size_t)(hole - pos);
 			ssize_t n = pread(in, buf, want, pos);
 
+			if (n < 0 && errno == EINTR)
+				continue;
 			if (n < 0)
 				return -errno;
 			if (n == 0)
 				return 0; /* it shrank under us */
 			if (write_data(out, buf, (size_t)n, pos) < 0)
-				return errno ? -errno : -ENOSPC;
+				return -errno;
 			pos += n;
 		}
 	}
@@ -342,6 +387,8 @@ int fs_copy_fd(int in, const char *from, const char *to, mode_t mode, struct err
 	if (ioctl(out, FICLONE, in) == 0)
 		return 0;
 	r = ftruncate(out, st.st_size) < 0 ? -errno : fs_copy_part(in, out, 0, st.st_size);
+	if (close_written(&out) < 0 && r == 0)
+		r = -errno;
 	if (r < 0) {
 		unlink(to);
 		return error_sys(err, -r, "copy '%s' to '%s'", from, to);
@@ -351,58 +398,69 @@ int fs_copy_fd(int in, const char *from, const char *to, mode_t mode, struct err
 
 #define SYNC_FILES_MAX 64
 
-/* fsyncs a small tree; false when it has more than *left files. */
-static bool sync_files(int dir_fd, const char *name, unsigned *left)
+enum sync_result {
+	SYNC_FAILED = -1, /* errno says why */
+	SYNC_DONE,
+	SYNC_TOO_MANY,
+};
+
+/* fsyncs a small tree: one of at most *left files. */
+static enum sync_result sync_files(int dir_fd, const char *name, unsigned *left)
 {
 	int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	enum sync_result r = SYNC_DONE;
 	struct stat st;
-	bool all = true;
 
-	if (fd < 0)
-		return true;
+	if (fd < 0) /* a link, or one that only its owner may read */
+		return SYNC_DONE;
 	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
 		DIR *d = fdopendir(fd);
 		struct dirent *e;
 
 		if (!d) {
 			close(fd);
-			return true;
+			return SYNC_FAILED;
 		}
-		while (all && (e = readdir(d)))
+		while (r == SYNC_DONE && (e = readdir(d)))
 			if (!is_dots(e->d_name))
-				all = sync_files(fd, e->d_name, left);
-		fsync(fd);
+				r = sync_files(fd, e->d_name, left);
+		if (r == SYNC_DONE && fsync(fd) < 0)
+			r = SYNC_FAILED;
 		closedir(d);
-		return all;
+		return r;
 	}
-	all = *left > 0;
-	*left -= all;
-	if (all && S_ISREG(st.st_mode))
-		fsync(fd);
+	if (!*left)
+		r = SYNC_TOO_MANY;
+	else if (S_ISREG(st.st_mode) && fsync(fd) < 0)
+		r = SYNC_FAILED;
+	*left -= *left > 0;
 	close(fd);
-	return all;
+	return r;
 }
 
 /*
  * One fsync per file makes the journal commit each time: fetching a kernel
  * with its headers (20000 files) took 107 s, with syncfs(2) 27 s. A small tree is
- * not made to wait for what everybody else has written.
+ * not made to wait for what everybody else has written. What could not be
+ * written is not whole, and must not be published.
  */
-static void sync_tree(const char *path)
+static int sync_tree(const char *path, struct error *err)
 {
 	unsigned left = SYNC_FILES_MAX;
+	enum sync_result r = sync_files(AT_FDCWD, path, &left);
 
-	if (!sync_files(AT_FDCWD, path, &left)) {
+	if (r == SYNC_TOO_MANY) {
 		_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-		if (fd >= 0)
-			syncfs(fd);
+		r = fd < 0 || syncfs(fd) < 0 ? SYNC_FAILED : SYNC_DONE;
 	}
+	return r == SYNC_FAILED ? error_sys(err, errno, "write '%s'", path) : 0;
 }
 
 int fs_publish_dir(const char *tmp, const char *to, struct error *err)
 {
-	sync_tree(tmp);
+	if (sync_tree(tmp, err) < 0)
+		return -1;
 	if (rename(tmp, to) == 0)
 		return 0;
 	if (errno == EEXIST || errno == ENOTEMPTY)
@@ -414,7 +472,8 @@ int fs_exchange_dir(const char *tmp, const char *to, struct error *err)
 {
 	_cleanup_free_ char *aside = mem_printf("%s.aside", tmp);
 
-	sync_tree(tmp);
+	if (sync_tree(tmp, err) < 0)
+		return -1;
 	if (renameat2(AT_FDCWD, tmp, AT_FDCWD, to, RENAME_EXCHANGE) == 0)
 		return 0;
 	/* A file system that can not do it at once: for a moment there is none. */
@@ -430,12 +489,16 @@ char *fs_temp_dir(const char *dir, const char *tag, struct error *err)
 
 	if (fs_mkdir_p(dir, 0755, err) < 0)
 		return NULL;
-	path = mem_printf("%s/.tmp-%s.%d.%u", dir, tag, (int)getpid(), counter++);
-	if (mkdir(path, 0755) < 0) {
-		error_sys(err, errno, "make folder '%s'", path);
-		return NULL;
+	for (int tries = 0; tries < TEMP_TRIES; tries++) { /* as for files: see create_beside() */
+		free(path);
+		path = mem_printf("%s/.tmp-%s.%d.%u", dir, tag, (int)getpid(), counter++);
+		if (mkdir(path, 0755) == 0)
+			return take_ptr(path);
+		if (errno != EEXIST)
+			break;
 	}
-	return take_ptr(path);
+	error_sys(err, errno, "make folder '%s'", path);
+	return NULL;
 }
 
 /* ".<pid>.<n>", to the end. */
@@ -475,13 +538,17 @@ int fs_list(const char *path, struct strv *ret, struct error *err)
 {
 	DIR *d = opendir(path);
 	struct dirent *e;
+	int saved;
 
 	if (!d)
 		return errno == ENOENT ? 0 : error_sys(err, errno, "list '%s'", path);
-	while ((e = readdir(d)))
+	while ((errno = 0, e = readdir(d)))
 		if (!is_dots(e->d_name))
 			strv_add(ret, e->d_name);
+	saved = errno;
 	closedir(d);
+	if (saved && saved != ENOENT) /* removed meanwhile: nothing is in it */
+		return error_sys(err, saved, "list '%s'", path);
 	if (ret->n)
 		qsort(ret->v, ret->n, sizeof(char *), compare_names);
 	return 0;

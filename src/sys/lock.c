@@ -115,7 +115,10 @@ void lock_sweep(const char *path)
 
 bool lock_is_held(const char *path)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_close_ int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW); /* NFS wants to write for an exclusive one */
 
-	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+	if (fd < 0 && errno != ENOENT)
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	/* Whatever the reason that it can not be had: nobody may take its holder for dead. */
+	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0;
 }

@@ -63,14 +63,18 @@ struct loop {
 	bool has_dead, is_stopped, sigchld_set;
 };
 
-/* The handler has no context: one pipe for the process. [1] is written by handlers of whichever loop is newest. */
+/*
+ * The handler has no context: one pipe for the process. [1] is written by handlers of whichever loop is newest.
+ * A forked child has our handlers and our pipe: its signals are none of ours.
+ */
 static int signal_pipe[2] = { -1, -1 };
+static pid_t signal_owner;
 
 static void on_signal(int signo)
 {
 	int saved = errno;
 	unsigned char c = (unsigned char)signo;
-	ssize_t n = write(signal_pipe[1], &c, 1);
+	ssize_t n = getpid() == signal_owner ? write(signal_pipe[1], &c, 1) : 0;
 
 	(void)n; /* full pipe: as many wake-ups as fit are pending already */
 	errno = saved;
@@ -199,9 +203,12 @@ void loop_signal(struct loop *l, int signo, loop_signal_fn *fn, void *ctx)
 {
 	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 
-	if (signal_pipe[0] < 0) {
+	if (signal_pipe[0] < 0 || signal_owner != getpid()) {
+		close_fd(&signal_pipe[0]);
+		close_fd(&signal_pipe[1]);
 		if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
 			abort();
+		signal_owner = getpid();
 	}
 	loop_fd(l, signal_pipe[0], POLLIN, read_signals, l);
 	for (size_t i = 0; i < l->n_signals; i++)

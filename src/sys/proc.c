@@ -59,11 +59,16 @@ void proc_end_together(void)
 		sigaction(signals[i], &sa, NULL);
 }
 
+/* What came for us between fork and here was the whole group's, and is our parent's to act upon: it is forgotten. */
 static void reset_signals(void)
 {
-	struct sigaction sa = { .sa_handler = SIG_DFL };
+	struct sigaction sa = { .sa_handler = SIG_IGN };
 	sigset_t none;
 
+	for (int s = 1; s < NSIG; s++)
+		if (s != SIGKILL && s != SIGSTOP)
+			sigaction(s, &sa, NULL);
+	sa.sa_handler = SIG_DFL;
 	for (int s = 1; s < NSIG; s++)
 		if (s != SIGKILL && s != SIGSTOP)
 			sigaction(s, &sa, NULL);
@@ -79,15 +84,41 @@ static void die_with(pid_t parent)
 		_exit(1);
 }
 
+/*
+ * Forks with all signals blocked, so that none runs a handler of ours in the
+ * child, where it would be told to nobody, or to our loop a second time.
+ */
+static pid_t fork_blocked(sigset_t *ret_old)
+{
+	sigset_t all;
+	pid_t pid;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, ret_old);
+	pid = fork();
+	if (pid != 0) {
+		int saved = errno;
+
+		sigprocmask(SIG_SETMASK, ret_old, NULL);
+		errno = saved;
+	}
+	return pid;
+}
+
 pid_t proc_fork(bool survives, struct error *err)
 {
-	pid_t parent = getpid();
-	pid_t pid = fork();
+	pid_t parent = getpid(), pid;
+	sigset_t old;
 
+	pid = fork_blocked(&old);
 	if (pid < 0)
 		return error_sys(err, errno, "fork");
-	if (pid == 0 && !survives)
+	if (pid == 0 && survives)
+		sigprocmask(SIG_SETMASK, &old, NULL);
+	if (pid == 0 && !survives) {
+		reset_signals();
 		die_with(parent);
+	}
 	return pid;
 }
 
@@ -101,7 +132,6 @@ pid_t proc_call(proc_call_fn *fn, void *ctx, int *ret_fd, struct error *err)
 		return error_sys(err, errno, "make a pipe");
 	pid = proc_fork(false, err);
 	if (pid == 0) {
-		reset_signals(); /* our handlers would tell our parent's loop */
 		setpgid(0, 0);
 		if (fn(ctx, &why) < 0 && write(fds[1], &why, sizeof(why)) == (ssize_t)sizeof(why)) /* a pipe has room for it */
 			_exit(1);
@@ -213,13 +243,13 @@ static _Noreturn void child_main(const struct proc_spec *spec, const char *path,
 {
 	int saved;
 
-	reset_signals();
-	if (!spec->survives)
-		die_with(parent);
 	if (spec->survives)
 		setsid();
 	else if (!spec->same_group)
 		setpgid(0, 0);
+	reset_signals(); /* not before: the terminal's are for its foreground group */
+	if (!spec->survives)
+		die_with(parent);
 	if (spec->oom_score_adj)
 		set_oom_score(spec->oom_score_adj);
 	if (move_fds(spec, &report_fd) == 0 && (!spec->cwd || chdir(spec->cwd) == 0))
@@ -238,6 +268,7 @@ int proc_start(const struct proc_spec *spec, pid_t *ret_pid, struct error *err)
 	_cleanup_close_ int write_end = -1;
 	int fds[2], child_errno = 0;
 	pid_t parent = getpid(), pid;
+	sigset_t old;
 	ssize_t n;
 
 	if (!path)
@@ -246,7 +277,7 @@ int proc_start(const struct proc_spec *spec, pid_t *ret_pid, struct error *err)
 		return error_sys(err, errno, "make a pipe");
 	read_end = fds[0];
 	write_end = fds[1];
-	pid = fork();
+	pid = fork_blocked(&old);
 	if (pid < 0)
 		return error_sys(err, errno, "fork for '%s'", name);
 	if (pid == 0)
@@ -256,7 +287,8 @@ int proc_start(const struct proc_spec *spec, pid_t *ret_pid, struct error *err)
 		n = read(read_end, &child_errno, sizeof(child_errno));
 	while (n < 0 && errno == EINTR);
 	if (n == (ssize_t)sizeof(child_errno)) {
-		waitpid(pid, NULL, 0);
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
 		if (child_errno == ENOENT && (!spec->cwd || fs_is_dir(spec->cwd)))
 			return error_set(err, ERROR_MISSING, "cannot run '%s': not found", path);
 		return error_sys(err, child_errno, "run '%s'%s%s", path, spec->cwd ? " in " : "", spec->cwd ? spec->cwd : "");
@@ -388,6 +420,8 @@ int proc_run_spec(const struct proc_spec *spec, struct str *ret_out, struct erro
 			if (pf[i].fd < 0 || !pf[i].revents)
 				continue;
 			ssize_t n = read(pf[i].fd, buf, sizeof(buf));
+			if (n < 0 && errno == EINTR)
+				continue;
 			if (n <= 0)
 				pf[i].fd = -1;
 			else if (i == 1)

@@ -37,7 +37,7 @@ struct proc_spec {
 /* Starts it. 0, or -1: MISSING (program not found) or SYSTEM. */
 int proc_start(const struct proc_spec *spec, pid_t *ret_pid, struct error *err);
 
-/* Forks without exec: 0 in the child (deathsig set unless `survives`), pid in the parent, -1 on error. */
+/* Forks without exec: 0 in the child (deathsig set and signals reset unless `survives`), pid in the parent, -1 on error. */
 pid_t proc_fork(bool survives, struct error *err);
 
 /*

@@ -43,7 +43,10 @@ void term_restore(void)
 	if (fd < 0)
 		return;
 	raw_fd = -1;
-	tcsetattr(fd, TCSADRAIN, &old_mode);
+	if (tcgetpgrp(fd) != getpgrp()) /* in the background it is somebody else's, and to set it would stop us */
+		return;
+	while (tcsetattr(fd, TCSADRAIN, &old_mode) < 0 && errno == EINTR)
+		;
 }
 
 bool term_is_raw(void)

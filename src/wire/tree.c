@@ -24,6 +24,7 @@ struct level {
 	DIR *dir;
 	size_t path_len; /* of this folder's own path */
 	struct stat st;
+	bool is_broken;	 /* its names can not be read to their end, which was said */
 };
 
 struct link {
@@ -142,6 +143,7 @@ static size_t enter(struct tree_reader *r, int fd_consumed, const struct stat *s
 		return put_note(r, buf, cap, errno, NULL);
 	take_fd(&fd);
 	l->path_len = strlen(r->path);
+	l->is_broken = false;
 	l->st = *st;
 	r->depth++;
 	return put_entry(r, buf, cap, st, FILES_DIR, NULL);
@@ -217,7 +219,9 @@ static size_t put_data(struct tree_reader *r, void *buf, size_t cap)
 		most = r->data_end - r->pos;
 	if (most > r->size - r->pos)
 		most = r->size - r->pos;
-	n = pread(r->file_fd, data, (size_t)most, (off_t)r->pos);
+	do
+		n = pread(r->file_fd, data, (size_t)most, (off_t)r->pos);
+	while (n < 0 && errno == EINTR);
 	if (n <= 0) {
 		r->pos = r->size;
 		return put_note(r, buf, cap, n < 0 ? errno : EAGAIN, n < 0 ? NULL : "became shorter while it was read");
@@ -236,9 +240,14 @@ static size_t step_folder(struct tree_reader *r, void *buf, size_t cap)
 	size_t size;
 
 	r->path[l->path_len] = '\0';
-	do
+	do {
+		errno = 0;
 		d = readdir(l->dir);
-	while (d && (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0));
+	} while (d && (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0));
+	if (!d && errno && !l->is_broken) { /* once: what is behind it can not be had */
+		l->is_broken = true;
+		return put_note(r, buf, cap, errno, "the rest of the folder can not be read");
+	}
 	if (d) {
 		size_t n = strlen(d->d_name), at = l->path_len;
 

@@ -216,6 +216,9 @@ static int finish_file(struct tree_writer *w, struct error *err)
 	if (((w->flags & TREE_PRIVILEGED) && fchown(fd, w->file.uid, w->file.gid) < 0) ||
 	    fchmod(fd, permitted(w, w->file.mode)) < 0 || futimens(fd, ts) < 0)
 		return error_sys(err, errno, "set mode and time of '%s%s%s'", NAMED(w, w->file_path));
+	/* A network's file system may find out only here that it has no room. */
+	if (close(take_fd(&fd)) < 0 && errno != EINTR)
+		return error_sys(err, errno, "write '%s%s%s'", NAMED(w, w->file_path));
 	return 0;
 }
 

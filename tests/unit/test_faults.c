@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * System calls that fail where they rarely do: at fsync(2) and close(2) of a
+ * full disk behind a network, in the middle of a folder, between fork(2) and
+ * exec. The calls below take the place of the C library's.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "image/layer.h"
+#include "sys/fs.h"
+#include "sys/lock.h"
+#include "sys/loop.h"
+#include "sys/proc.h"
+#include "wire/tree.h"
+
+static char dir[] = "/tmp/quiz-test-faults-XXXXXX";
+
+/* ---- the system ---- */
+
+static struct {
+	int fsync_errno, close_errno, readdir_errno; /* 0: it works */
+	unsigned n_fsync;
+	bool is_nfs;
+	int signal_in_child;
+} faults;
+
+int fsync(int fd)
+{
+	faults.n_fsync++;
+	if (!faults.fsync_errno)
+		return (int)syscall(SYS_fsync, fd);
+	errno = faults.fsync_errno;
+	return -1;
+}
+
+static bool is_written_file(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
+}
+
+int close(int fd)
+{
+	bool fails = faults.close_errno && is_written_file(fd);
+	int r = (int)syscall(SYS_close, fd);
+
+	if (!fails)
+		return r;
+	errno = faults.close_errno;
+	return -1;
+}
+
+int flock(int fd, int op)
+{
+	if (!faults.is_nfs || !(op & LOCK_EX) || (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY)
+		return (int)syscall(SYS_flock, fd, op);
+	errno = EBADF; /* flock(2), NOTES: NFS takes it for a lock of the whole file, which wants to be written */
+	return -1;
+}
+
+struct dirent *readdir(DIR *d)
+{
+	static struct dirent *(*real)(DIR *);
+	struct dirent *e;
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, sizeof(off_t) == sizeof(long) ? "readdir" : "readdir64");
+	e = real(d);
+	if (e || !faults.readdir_errno)
+		return e;
+	errno = faults.readdir_errno;
+	return NULL;
+}
+
+pid_t fork(void)
+{
+	static pid_t (*real)(void);
+	pid_t pid;
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "fork");
+	pid = real();
+	if (pid == 0 && faults.signal_in_child)
+		raise(faults.signal_in_child);
+	return pid;
+}
+
+static int make_dir(void **state)
+{
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int drop_dir(void **state)
+{
+	return fs_remove_tree(dir, NULL, NULL);
+}
+
+static int heal(void **state)
+{
+	memset(&faults, 0, sizeof(faults));
+	return 0;
+}
+
+static char *in_dir(const char *name)
+{
+	return mem_printf("%s/%s", dir, name);
+}
+
+static size_t n_names(const char *path)
+{
+	_cleanup_strv_ struct strv names = STRV_INIT;
+
+	assert_int_equal(fs_list(path, &names, NULL), 0);
+	return names.n;
+}
+
+/* ---- files ---- */
+
+static void what_can_not_be_synced_is_not_published(void **state)
+{
+	_cleanup_free_ char *to = in_dir("published");
+	_cleanup_free_ char *tmp = fs_temp_dir(dir, "test", NULL);
+	_cleanup_free_ char *file = fs_join(tmp, "file");
+	struct error err = ERROR_INIT;
+
+	assert_int_equal(fs_write_atomic(file, "x", 1, 0644, false, NULL), 0);
+	faults.fsync_errno = EIO;
+	assert_int_equal(fs_publish_dir(tmp, to, &err), -1);
+	assert_int_equal(err.errnum, EIO);
+	assert_false(fs_exists(to));
+	faults.fsync_errno = 0;
+	assert_int_equal(fs_publish_dir(tmp, to, &err), 0);
+	assert_true(fs_exists(to));
+}
+
+static void what_is_lost_at_close_is_told(void **state)
+{
+	_cleanup_free_ char *from = in_dir("from");
+	_cleanup_free_ char *place = in_dir("close");
+	_cleanup_free_ char *to = fs_join(place, "to");
+	struct error err = ERROR_INIT;
+
+	assert_int_equal(fs_mkdir_p(place, 0755, NULL), 0);
+	assert_int_equal(fs_write_atomic(from, "text", 4, 0644, false, NULL), 0);
+	faults.close_errno = ENOSPC;
+	assert_int_equal(fs_write_atomic(to, "text", 4, 0644, false, &err), -1);
+	assert_int_equal(err.errnum, ENOSPC);
+	assert_int_equal(n_names(place), 0);
+	assert_int_equal(fs_copy_file(from, to, 0644, &err), -1);
+	assert_int_equal(err.errnum, ENOSPC);
+	assert_int_equal(n_names(place), 0);
+}
+
+/* A process of our number was killed there, or lives in another container. */
+static void taken_temporary_names_are_passed_over(void **state)
+{
+	_cleanup_free_ char *file = in_dir("file");
+	_cleanup_free_ char *temp = NULL;
+
+	for (int i = 0; i < 40; i++) {
+		_cleanup_free_ char *a = mem_printf("%s.tmp.%d.%d", file, (int)getpid(), i);
+		_cleanup_free_ char *b = mem_printf("%s/.tmp-taken.%d.%d", dir, (int)getpid(), i);
+
+		assert_int_equal(fs_mkdir_p(a, 0755, NULL), 0);
+		assert_int_equal(fs_mkdir_p(b, 0755, NULL), 0);
+	}
+	assert_int_equal(fs_write_atomic(file, "x", 1, 0644, false, NULL), 0);
+	temp = fs_temp_dir(dir, "taken", NULL);
+	assert_non_null(temp);
+	assert_int_equal(n_names(temp), 0);
+}
+
+static void a_listing_that_breaks_off_is_none(void **state)
+{
+	_cleanup_strv_ struct strv names = STRV_INIT;
+	struct error err = ERROR_INIT;
+
+	faults.readdir_errno = EIO;
+	assert_int_equal(fs_list(dir, &names, &err), -1);
+	assert_int_equal(err.errnum, EIO);
+}
+
+/* NFS locks files for whoever may write them. */
+static void a_holder_on_a_network_is_no_dead_one(void **state)
+{
+	_cleanup_free_ char *path = in_dir("lock");
+	int fd = lock_take(path, LOCK_EXCLUSIVE_MODE, false, NULL, NULL, NULL);
+
+	assert_true(fd >= 0);
+	faults.is_nfs = true;
+	assert_true(lock_is_held(path));
+	assert_int_equal(chmod(path, 0400), 0);
+	assert_true(lock_is_held(path));
+	close(fd);
+	assert_int_equal(chmod(path, 0600), 0);
+	assert_false(lock_is_held(path));
+}
+
+/* ---- processes ---- */
+
+static unsigned n_signals;
+
+static void on_signal(void *ctx, int signo)
+{
+	n_signals++;
+}
+
+static void stop(void *ctx)
+{
+	loop_stop(ctx);
+}
+
+/* The terminal's Ctrl-C reaches the whole group, a child that is no program yet included: it is one all the same. */
+static void a_signal_in_a_young_child_is_not_ours(void **state)
+{
+	static const char *const argv[] = { "true", NULL };
+	struct proc_spec spec = { .argv = argv };
+	struct loop *loop = loop_new();
+	struct error err = ERROR_INIT;
+	int status;
+	pid_t pid;
+
+	loop_signal(loop, SIGINT, on_signal, NULL);
+	faults.signal_in_child = SIGINT;
+	assert_int_equal(proc_start(&spec, &pid, &err), 0);
+	assert_int_equal(proc_wait(pid, &status, &err), 0);
+	assert_int_equal(status, 0);
+	pid = proc_fork(false, &err);
+	if (pid == 0)
+		_exit(7);
+	assert_int_equal(proc_wait(pid, &status, &err), 0);
+	assert_int_equal(status, 7);
+	pid = proc_fork(true, &err);
+	if (pid == 0) {
+		raise(SIGINT);
+		_exit(8);
+	}
+	assert_int_equal(proc_wait(pid, &status, &err), 0);
+	assert_int_equal(status, 8);
+	loop_timer(loop, 1, stop, loop);
+	loop_run(loop);
+	assert_int_equal(n_signals, 0);
+	raise(SIGINT);
+	loop_timer(loop, 1, stop, loop);
+	loop_run(loop);
+	assert_int_equal(n_signals, 1);
+	loop_free(loop);
+}
+
+/* ---- archives ---- */
+
+static size_t archive(const char *path, uint8_t *buf, size_t cap)
+{
+	struct tree_reader *r;
+	size_t n = 0, part;
+
+	assert_int_equal(tree_reader_new(path, &r, NULL), 0);
+	while ((part = tree_reader_read(r, buf + n, cap - n)))
+		n += part;
+	tree_reader_free(r);
+	return n;
+}
+
+static unsigned n_notes;
+
+static void count_note(void *ctx, const char *path, const char *text)
+{
+	n_notes++;
+}
+
+static void an_archive_tells_what_it_lacks(void **state)
+{
+	static uint8_t buf[4 * FILES_RECORD_MAX];
+	_cleanup_free_ char *from = in_dir("tree");
+	_cleanup_free_ char *to = in_dir("copy");
+	_cleanup_free_ char *file = fs_join(from, "file");
+	struct tree_writer *w;
+	size_t n;
+
+	assert_int_equal(fs_mkdir_p(from, 0755, NULL), 0);
+	assert_int_equal(fs_write_atomic(file, "text", 4, 0644, false, NULL), 0);
+	faults.readdir_errno = EIO;
+	n = archive(from, buf, sizeof(buf));
+	faults.readdir_errno = 0;
+	assert_int_equal(tree_writer_new(to, "", 0, count_note, NULL, &w, NULL), 0);
+	assert_int_equal(tree_writer_write(w, buf, n, NULL), 0);
+	assert_int_equal(tree_writer_finish(w, NULL), 0);
+	tree_writer_free(w);
+	assert_int_equal(n_notes, 1);
+}
+
+static void a_copy_that_is_lost_at_close_is_none(void **state)
+{
+	static uint8_t buf[4 * FILES_RECORD_MAX];
+	_cleanup_free_ char *from = in_dir("one");
+	_cleanup_free_ char *to = in_dir("two");
+	struct error err = ERROR_INIT;
+	struct tree_writer *w;
+	size_t n;
+
+	assert_int_equal(fs_write_atomic(from, "text", 4, 0644, false, NULL), 0);
+	n = archive(from, buf, sizeof(buf));
+	faults.close_errno = EDQUOT;
+	assert_int_equal(tree_writer_new(to, "", 0, NULL, NULL, &w, NULL), 0);
+	assert_int_equal(tree_writer_write(w, buf, n, &err), -1);
+	assert_int_equal(err.errnum, EDQUOT);
+	tree_writer_free(w);
+}
+
+/* ---- images ---- */
+
+static void lasting_images_are_synced(void **state)
+{
+	_cleanup_free_ char *cache = in_dir("cache");
+	_cleanup_free_ char *tree = in_dir("layer");
+	_cleanup_free_ char *file = fs_join(tree, "file");
+	const struct paths paths = { .cache = cache };
+	struct layer_source s = { .host = tree, .key = "of a kernel" };
+	struct layer_image li = { 0 };
+	struct error err = ERROR_INIT;
+
+	assert_int_equal(fs_mkdir_p(tree, 0755, NULL), 0);
+	assert_int_equal(fs_write_atomic(file, "text", 4, 0644, false, NULL), 0);
+	faults.fsync_errno = EIO;
+	assert_int_equal(layer_get(&paths, &s, 1, NULL, &li, &err), -1);
+	faults.fsync_errno = 0;
+	assert_int_equal(layer_get(&paths, &s, 1, NULL, &li, NULL), 0);
+	assert_int_equal(faults.n_fsync, 2);
+	layer_image_clear(&li);
+	s.key = NULL; /* of a tree that is worked on: nobody waits for the disk */
+	assert_int_equal(layer_get(&paths, &s, 1, NULL, &li, NULL), 0);
+	assert_int_equal(faults.n_fsync, 2);
+	layer_image_clear(&li);
+}
+
+/* Where the image lies, after another boot of the host if there is a file that says which; 255: that can not be played here. */
+static int is_elsewhere_after_a_boot(const struct layer_source *s, const char *boot_id)
+{
+	const struct paths paths = { .cache = dir };
+	_cleanup_free_ char *before = NULL;
+	_cleanup_free_ char *after = NULL;
+	bool ready;
+
+	if (layer_peek(&paths, s, 1, NULL, &before, &ready, NULL) < 0 ||
+	    unshare(geteuid() ? CLONE_NEWUSER | CLONE_NEWNS : CLONE_NEWNS) < 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount(boot_id, "/proc/sys/kernel/random/boot_id", NULL, MS_BIND, NULL) < 0 ||
+	    layer_peek(&paths, s, 1, NULL, &after, &ready, NULL) < 0)
+		return 255;
+	return strcmp(before, after) != 0;
+}
+
+static void others_are_good_until_the_next_boot(void **state)
+{
+	_cleanup_free_ char *boot_id = in_dir("boot_id");
+	struct layer_source s = { .host = dir };
+
+	assert_int_equal(fs_write_atomic(boot_id, "another\n", 8, 0644, false, NULL), 0);
+	for (int is_lasting = 0; is_lasting < 2; is_lasting++) {
+		int status;
+		pid_t pid;
+
+		s.key = is_lasting ? "of a kernel" : NULL;
+		pid = fork();
+		if (pid == 0)
+			_exit(is_elsewhere_after_a_boot(&s, boot_id));
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		if (WEXITSTATUS(status) == 255)
+			skip();
+		assert_int_equal(WEXITSTATUS(status), !is_lasting);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(what_can_not_be_synced_is_not_published, heal),
+		cmocka_unit_test_teardown(what_is_lost_at_close_is_told, heal),
+		cmocka_unit_test_teardown(taken_temporary_names_are_passed_over, heal),
+		cmocka_unit_test_teardown(a_listing_that_breaks_off_is_none, heal),
+		cmocka_unit_test_teardown(a_holder_on_a_network_is_no_dead_one, heal),
+		cmocka_unit_test_teardown(a_signal_in_a_young_child_is_not_ours, heal),
+		cmocka_unit_test_teardown(an_archive_tells_what_it_lacks, heal),
+		cmocka_unit_test_teardown(a_copy_that_is_lost_at_close_is_none, heal),
+		cmocka_unit_test_teardown(lasting_images_are_synced, heal),
+		cmocka_unit_test_teardown(others_are_good_until_the_next_boot, heal),
+	};
+
+	return cmocka_run_group_tests_name("faults", tests, make_dir, drop_dir);
+}
