@@ -38,7 +38,7 @@ static void requests_are_done_in_order(void)
 			job_frame(a, &j, &f);
 		} else if (f.type == WIRE_RESULT) {
 			check(wire_get_result(&f, &r) == WIRE_OK && r.id == next, "result %u, not %u", r.id, next);
-			check(r.id == 2 ? r.errnum == ENOENT && strstr(r.text, "no_such_module_of_quiz") : r.errnum == 0,
+			check(r.id == 2 ? r.errnum == ENOENT && strstr(r.text, "modules.dep") : r.errnum == 0,
 			      "request %u: %u %s", r.id, r.errnum, r.text);
 			next++;
 		}
