@@ -106,9 +106,10 @@ static int list_main(int argc, char **argv, struct error *err)
 			sum += v[i].bytes;
 			n_failed += v[i].is_failed;
 		}
-		printf("%zu booted machine%s to clone runs from, %s. A base one has booted, and serves runs with any profiles;\n"
-		       "a prepared one has the named ones set up, and their layers mounted. First runs make them; they can be\n"
-		       "removed at any time (quiz template rm, quiz clean).\n",
+		printf("%zu booted machine%s to clone runs from, %s. A base one has booted, and serves runs with any profiles\n"
+		       "whose layers are of the kinds that it names, or that have none; a prepared one has the named profiles set\n"
+		       "up, and their layers mounted. First runs make them; they can be removed at any time (quiz template rm,\n"
+		       "quiz clean).\n",
 		       n - n_failed, n - n_failed == 1 ? "" : "s", format_size(sum, size, sizeof(size)));
 	}
 	templates_free(v, n);

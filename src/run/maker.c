@@ -125,15 +125,19 @@ void maker_load_clone(struct supervisor *s)
 	close(fd); /* passed on already */
 }
 
-/* "zfs 1f2e3d4c": the layers of a prepared template by name and content, of which an edit-build-run loop leaves many. */
-static void describe_layers(const struct run_plan *p, struct str *out)
+/*
+ * "zfs 1f2e3d4c": the layers of a prepared template by name and content, of which an edit-build-run loop leaves many; "any
+ * zfs": those of a base template, which has slots for them.
+ */
+static void describe_layers(const struct run_plan *p, bool is_prepared, struct str *out)
 {
 	for (size_t i = 0; i < p->layer_lines.n; i++) {
 		const char *line = p->layer_lines.v[i], *base = strrchr(line, '/');
 		int n = (int)strcspn(line, " ");
 
 		if (base && strncmp(line, "root ", 5) != 0 && strncmp(line, "kernel ", 7) != 0)
-			str_addf(out, "%s%.*s %.8s", out->len ? ", " : "", n, line, base + 1);
+			str_addf(out, "%s%s%.*s%s%.8s", out->len ? ", " : "", is_prepared ? "" : "any ", n, line,
+				 is_prepared ? " " : "", is_prepared ? base + 1 : "");
 	}
 }
 
@@ -146,8 +150,7 @@ char *maker_describe(const struct run_plan *p, bool is_prepared, const char *fai
 
 	for (size_t i = 0; is_prepared && i < p->profiles.n; i++)
 		str_addf(&profiles, "%s%s", i ? "," : "", p->profiles.v[i]);
-	if (is_prepared)
-		describe_layers(p, &layers);
+	describe_layers(p, is_prepared, &layers);
 	for (size_t i = 0; i < p->template_files.n; i++)
 		json_array_append_new(files, json_string(p->template_files.v[i]));
 	o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:I, s:o, s:s*}", "kernel", p->kernel_id, "root",

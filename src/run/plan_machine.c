@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * The machine of a run. Devices are laid out so that one template serves as
- * many runs as possible: every machine has the same slots and two share
- * devices, used or not; what differs from run to run is requested from the
- * agent after the clone.
+ * The machine of a run. What differs from run to run is requested from the
+ * agent after the clone: which build of a layer lies in its slot, which folder
+ * is behind a share. So a template serves every run with the same kinds of
+ * devices. It has none that its runs do not use: each costs every clone a
+ * millisecond of CPU (docs/decisions/004-clones.md), and another kind of run
+ * boots once.
  */
 
 #include "run/plan.h"
@@ -37,9 +39,9 @@ static void add_layer_disks(struct machine *m, const struct run_facts *f)
 		const struct layer_image *li = &f->layers[i];
 		struct disk *d;
 
-		if (plan_layer_table[i].is_base && !li->path)
+		if (!li->path)
 			continue; /* a machine without that layer is another machine */
-		d = add_disk(m, plan_layer_table[i].name, li->path, li->path ? li->capacity_bytes : LAYER_SLOT_BYTES);
+		d = add_disk(m, plan_layer_table[i].name, li->path, li->capacity_bytes);
 		d->is_readonly = true;
 		if (plan_layer_table[i].is_base)
 			d->content_key = mem_strdup(li->key);
@@ -107,7 +109,8 @@ static int add_shares(struct run_plan *p, const struct run_facts *f, struct erro
 	}
 	p->has_shared = true;
 	add_share(m, PLAN_SHARED_TAG, f->artifacts, false);
-	add_share(m, PLAN_WORK_TAG, f->wants_workspace ? f->workspace->root : NULL, true);
+	if (f->wants_workspace)
+		add_share(m, PLAN_WORK_TAG, f->workspace->root, true);
 	if (f->is_host_root)
 		add_share(m, "host", "/", true);
 	for (size_t i = 0; i < f->spec->n_shares; i++) {

@@ -80,6 +80,8 @@ static char *tell_apart(const struct run_plan *p, const struct run_facts *f)
 		add_word(&out, "%s", "with network");
 	if (f->spec->n_shares)
 		add_word(&out, "%s", "with shares");
+	if (f->wants_workspace && p->has_shared)
+		add_word(&out, "%s", "in a workspace");
 	for (size_t i = 0; i < m->extra_args.n; i++)
 		add_word(&out, i ? "%s" : "--qemu-arg %s", m->extra_args.v[i]);
 	return str_take(&out);

@@ -50,12 +50,16 @@ another() {
 	is "they arrive all the same" "$out" "/usr
 b"
 	mkdir -p "$scratch/layer/etc"
-	for text in one two; do
+	for text in one two three; do
 		echo $text >"$scratch/layer/etc/of-the-layer"
 		status "layer $text" 0 quiz $small --layer "$scratch/layer" cat /etc/of-the-layer
 		is "layer $text: its content" "$out" "$text"
-		found "layer $text"
+		case $text in
+		one) made "the first layer of a kind" ;;
+		*) found "layer $text" ;;
+		esac
 	done
+	like "the list tells the one with a slot for it" "$(quiz template list)" "* base *any user*"
 }
 kernel=$(readlink -f "$(quiz --dry-run true | grep -o -e '-kernel [^ ]*' | head -n 1 | cut -d' ' -f2 | tr -d "'")")
 is "the plan names the template" "$(files "$(key)" | wc -l)" 1
