@@ -19,6 +19,7 @@
 
 #include "base/cleanup.h"
 #include "guest/file.h"
+#include "guest/rest.h"
 #include "guest/spawn.h"
 
 #define READY_MS 5000
@@ -74,6 +75,7 @@ static _Noreturn void be_spare(int go, const struct spawn_fds *theirs)
 	fds.report = CHILD_REPORT;
 	spawn_begin(&fds);
 	spawn_close_from(CHILD_FIRST_FREE);
+	rest_own_pages();
 	if (write(CHILD_REPORT, "", 1) != 1) /* as far as it gets without its program */
 		_exit(127);
 	wait_for_start();
@@ -137,6 +139,8 @@ int spare_make(struct error *err)
 	}
 	spare.ends = e;
 	spare.go = take_fd(&go);
+	rest_own_pages();
+	rest_run_deferred();
 	return 0;
 }
 

@@ -234,6 +234,18 @@ static bool next_file(const char **p, const char *name, char *file, size_t cap)
 	return true;
 }
 
+/*
+ * An execve that finds no file has made half a process before, and undoes it.
+ * An open costs the kernel code that every program runs anyway, as it starts
+ * with opening its libraries. What else may be wrong is execve's to say, and
+ * the descriptor is closed by it.
+ */
+static bool is_missing(const char *file)
+{
+	/* Not by the C library, which sets the flag a second time. */
+	return syscall(SYS_openat, AT_FDCWD, file, O_PATH | O_CLOEXEC, 0) < 0 && errno == ENOENT;
+}
+
 /* As execvp(3), but in the environment's own PATH, and never falling back to a shell. */
 static _Noreturn void exec_program(const char *name, char *const *argv, char *const *env)
 {
@@ -246,7 +258,7 @@ static _Noreturn void exec_program(const char *name, char *const *argv, char *co
 		exec_failed(name, errno);
 	}
 	for (const char *p = path ? path : DEFAULT_PATH; p;) {
-		if (!next_file(&p, name, file, sizeof(file)))
+		if (!next_file(&p, name, file, sizeof(file)) || is_missing(file))
 			continue;
 		execve(file, argv, env);
 		if (errno == EACCES)
