@@ -20,6 +20,7 @@
 
 #include "guest/clock.h"
 #include "guest/file.h"
+#include "guest/log.h"
 #include "guest/mounts.h"
 #include "wire/wire.h"
 
@@ -59,6 +60,42 @@ int boot_mounts(struct error *err)
 		if (symlink(links[i].target, links[i].path) < 0 && errno != EEXIST)
 			return error_sys(err, errno, "make '%s'", links[i].path);
 	return 0;
+}
+
+/*
+ * An x86 kernel without the TSC deadline timer measures the LAPIC's against the
+ * TSC for a tenth of a second, by polling. A vCPU that the host does not let
+ * run at the first or at the last look gets a timer that is too fast (Linux
+ * looks again then, which costs a little) or too slow: each sleep lasts longer
+ * than it should, for the life of the machine and of all its clones. It can be
+ * told from the tick device's factor, as each LAPIC of ours counts at 1 GHz,
+ * divided by 16.
+ */
+#define LAPIC_KHZ 62500u
+#define LAPIC_TOLERANCE 8u /* one part in as many */
+#define TIMER_LIST_MAX (256u << 10)
+
+void boot_check_timer(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	static char text[TIMER_LIST_MAX];
+	const char *p = file_read("/proc/timer_list", text, sizeof(text)) > 0 ? strstr(text, "Clock Event Device: lapic\n") : NULL;
+	uint64_t mult, shift, khz;
+
+	if (!p || !(p = strstr(p, " mult:")))
+		return;
+	for (p += strlen(" mult:"); *p == ' '; p++)
+		;
+	if (!file_number(&p, &mult) || !(p = strstr(p, " shift:")))
+		return;
+	for (p += strlen(" shift:"); *p == ' '; p++)
+		;
+	if (!file_number(&p, &shift) || shift > 32 || mult >> 32)
+		return;
+	khz = (mult * 1000000) >> shift; /* ticks = (ns * mult) >> shift */
+	if (khz > LAPIC_KHZ + LAPIC_KHZ / LAPIC_TOLERANCE || khz < LAPIC_KHZ - LAPIC_KHZ / LAPIC_TOLERANCE)
+		log_line(WIRE_TIMER_IS_WRONG " (%u kHz for %u)", (unsigned)khz, LAPIC_KHZ);
+#endif
 }
 
 struct port_search {

@@ -16,5 +16,11 @@ void boot_stdio(void);
 /* The mounts that live through the move of root: proc, sys, dev and what is in it. */
 int boot_mounts(struct error *err);
 
+/*
+ * Says so in the kernel log if the kernel has taken the speed of its timer for
+ * another than it has (WIRE_TIMER_IS_WRONG): the host boots the machine again.
+ */
+void boot_check_timer(void);
+
 /* Finds and opens the virtio-serial port WIRE_AGENT_PORT, waiting for its driver. */
 int boot_open_port(int *ret_fd, struct error *err);

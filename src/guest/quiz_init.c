@@ -240,6 +240,7 @@ static _Noreturn void run_machine(void)
 	if (boot_mounts(&err) < 0)
 		finish_lost(true, err.text);
 	log_to_kmsg();
+	boot_check_timer();
 	reached(WIRE_AT_MOUNTS);
 	if (module_load_initramfs(BOOT_MODULES_DIR) > 0)
 		reached(WIRE_AT_MODULES);

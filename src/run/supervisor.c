@@ -123,6 +123,7 @@ static int set_up(struct supervisor *s, struct error *err)
 static void tear_down(struct supervisor *s)
 {
 	known_issues_clear(&s->known);
+	str_clear(&s->boot_line);
 	sessions_free(s->sessions);
 	server_free(s->server);
 	s->server = NULL;

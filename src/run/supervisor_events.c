@@ -116,10 +116,40 @@ static void on_up(void *ctx, struct guest *g, const struct wire_hello *hello)
 	sup_guest_up(s, g);
 }
 
+/*
+ * Where the kernel measures its timer's speed, on a host so busy that the vCPU
+ * did not run in time, it gets none at all (then no sleep ever ends) or one
+ * that is too slow: guest/boot.c. Nothing in the guest mends that, and no
+ * template must be made of it: the machine boots again.
+ */
+#define WRONG_TIMERS_MAX 5
+#define BOOT_LINE_MAX	 256
+
+static void watch_timer(struct supervisor *s, const char *text, size_t n)
+{
+	if (s->state > SUP_BASE || s->n_wrong_timers == WRONG_TIMERS_MAX || s->timer_retry)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		if (text[i] != '\n') {
+			if (s->boot_line.len < BOOT_LINE_MAX)
+				str_add_char(&s->boot_line, text[i]);
+			continue;
+		}
+		if (strstr(str_cstr(&s->boot_line), "APIC frequency too slow, disabling apic timer") ||
+		    strstr(str_cstr(&s->boot_line), WIRE_TIMER_IS_WRONG)) {
+			s->n_wrong_timers++;
+			sup_start_over(s, WIRE_TIMER_IS_WRONG ", as it does when its host is busy");
+			return;
+		}
+		str_truncate(&s->boot_line, 0);
+	}
+}
+
 static void on_console(void *ctx, struct guest *g, const void *mem, size_t n)
 {
 	struct supervisor *s = ctx;
 
+	watch_timer(s, mem, n);
 	console_bytes(s->console, mem, n);
 	analyser_console(s->analyser, mem, n, loop_now_ms());
 	analysed(s);

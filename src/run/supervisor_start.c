@@ -46,15 +46,17 @@ static void retry_cold(void *ctx)
 	s->timer_retry = 0;
 	if (s->state >= SUP_DYING)
 		return;
-	text = mem_printf("%s (%s); the machine boots without one",
-			  !s->template || s->template->is_new ? "no template can be made" : "the template can not be used and is removed",
-			  s->out->lost_why ? s->out->lost_why : "it did not load");
+	text = mem_printf("%s (%s); the machine boots %s",
+			  !s->template		? "the machine is no good" :
+			  s->template->is_new ? "no template can be made" : "the template can not be used and is removed",
+			  s->out->lost_why ? s->out->lost_why : "it did not load", s->template ? "without one" : "again");
 	s->state = SUP_BOOT; /* what the VMMs still had to do fails when they are freed, and means nothing */
 	loop_timer_remove(s->loop, s->timer_channel);
 	loop_timer_remove(s->loop, s->timer_hang);
 	loop_timer_remove(s->loop, s->timer_status);
 	s->timer_status = 0;
 	s->timer_channel = s->timer_hang = 0;
+	str_truncate(&s->boot_line, 0);
 	s->unanswered_pings = 0;
 	sessions_end(s->sessions); /* the program, if it was asked for already */
 	if (s->opt.spec->verbosity)

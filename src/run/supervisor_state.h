@@ -109,6 +109,8 @@ struct supervisor {
 	uint64_t timer_answer; /* the guest is off, or closes its port, and has not said that it is done */
 	bool is_off;
 	uint64_t timer_channel, timer_retry;
+	struct str boot_line; /* of the console, while the machine boots: see watch_timer() */
+	unsigned n_wrong_timers; /* machines given up for it */
 	void (*hang_done)(struct supervisor *s); /* a hang report is under way; what comes after it */
 	uint64_t timer_report, timer_keys;
 	bool has_stacks;     /* the agent has made the kernel print them */

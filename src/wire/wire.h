@@ -42,6 +42,7 @@
 #define WIRE_WINDOW (256 * 1024)  /* bytes of initial credit per stream and direction */
 #define WIRE_SESSIONS_MAX 64	  /* sessions an agent runs at once, numbers 1..65535 */
 #define WIRE_AGENT_PORT "quiz.agent" /* name of the virtio-serial port */
+#define WIRE_TIMER_IS_WRONG "the kernel has measured its timer wrongly" /* in the kernel log, before HELLO */
 
 /* Stream numbers of DATA, EOF and CREDIT. */
 enum wire_stream {

@@ -76,6 +76,20 @@ status "a VMM that dies before a disk is flushed" 120 quiz --cold --disk "$scrat
 script 'at FINISH die 1'
 status "a program's own failure stays its own" 7 quiz --cold sh -c 'exit 7'
 
+# A kernel that was not let run while it measured its timer: no sleep ends in that machine. It boots again, and in the end
+# it goes on with what it has.
+for words in 'APIC frequency too slow, disabling apic timer' 'quiz-init: the kernel has measured its timer wrongly (31250 kHz for 62500)'; do
+	forget_templates
+	script "at boot console [    0.1] $words"
+	status "a wrong timer" 3 quiz -v sh -c 'exit 3'
+	like "is told" "$err_out" "*the kernel has measured its timer wrongly, as it does when its host is busy*"
+	is "and tried some times" "$(grep -c ^argv "$FAKE_VMM_LOG")" 6
+	like "of which no template is made" "$(find "$QUIZ_TEMPLATE_DIR" -name manifest)" ""
+	script "on sh console [    9.1] $words" "on sh exit 3"
+	status "a program that prints the like" 3 quiz --cold sh
+	is "changes nothing" "$(grep -c ^argv "$FAKE_VMM_LOG")" 1
+done
+
 settle
 is "no VMM is left" "$(pgrep -f "^$QUIZ_QEMU .*$scratch" | wc -l)" 0
 is "no runtime folder is left" "$(find "$XDG_RUNTIME_DIR/quiz" -mindepth 1 2>/dev/null)" ""
