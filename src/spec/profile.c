@@ -216,13 +216,13 @@ static int node_set(struct node *n, const char *name, const char *value, const c
 	if (!o) {
 		rc = unknown_option(&n->profile, name, err);
 	} else {
-		if (!value && !str_eq(o->type, "flag")) {
+		/* Where there is a default, "count=" is a variable of a script that was not set, not a wish. */
+		if (!str_eq(o->type, "flag") && (!value || (!*value && *o->fallback))) {
 			error_set(err, ERROR_USAGE, "profile '%s': option '%s' needs a value", n->profile.name, name);
-			return error_hint(err, "quiz profile show %s", n->profile.name);
+			rc = error_hint(err, "quiz profile show %s", n->profile.name);
+		} else if (profile_value_check(o, value ? value : "yes", &checked, err) < 0) {
+			rc = error_wrap(err, "profile '%s': option '%s'", n->profile.name, name);
 		}
-		rc = profile_value_check(o, value ? value : "yes", &checked, err);
-		if (rc < 0)
-			error_wrap(err, "profile '%s': option '%s'", n->profile.name, name);
 	}
 	if (!o || rc < 0)
 		return origin ? error_wrap(err, "%s", origin) : -1;
@@ -258,7 +258,7 @@ static int node_defaults(struct node *n, const struct config *config, struct err
 	for (size_t i = 0; i < p->n_options; i++) {
 		const struct config_value *v = config_profile_value(config, p->name, p->options[i].name);
 
-		if (v && !v->profile && node_set(n, p->options[i].name, v->value, v->origin, err) < 0)
+		if (v && !v->profile && *v->value && node_set(n, p->options[i].name, v->value, v->origin, err) < 0)
 			return -1;
 	}
 	return 0;

@@ -98,6 +98,17 @@ static int group_holds(const struct profile_scope *scope, const struct profile_i
 	return 0;
 }
 
+/* What is just an option's value is the user's doing, and the profile's line means nothing to him. */
+static int bad_value(const struct profile_scope *scope, const struct profile_item *item, struct error *err)
+{
+	size_t n = strcspn(item->value, "}");
+
+	if (!scope->profile || !str_starts(item->value, "${") || item->value[n] != '}' || item->value[n + 1])
+		return error_wrap(err, "%s:%u: %s", scope->file, item->line, item->key);
+	error_wrap(err, "profile '%s': option '%.*s'", scope->profile, (int)n - 2, item->value + 2);
+	return error_hint(err, "quiz profile show %s", scope->profile);
+}
+
 /* Fills g->e from the keys of a group. */
 static int group_fill(struct profile_group *g, const struct profile_section *s, const struct profile_scope *scope,
 		      const struct profile_items *items, size_t begin, size_t end, struct error *err)
@@ -122,7 +133,7 @@ static int group_fill(struct profile_group *g, const struct profile_section *s, 
 				 : profile_section_unknown_key(s, item->key, err);
 		}
 		if (rc < 0)
-			return error_wrap(err, "%s:%u: %s", scope->file, item->line, item->key);
+			return bad_value(scope, item, err);
 	}
 	return 0;
 }

@@ -219,8 +219,10 @@ static void bad_options(void **state)
 
 	want_error(f, "memdev:cont=3", "profile 'memdev' has no option 'cont'", "did you mean 'count'?");
 	want_error(f, "memdev:count=x", "profile 'memdev': option 'count': 'x' is not a number", "");
-	want_error(f, "memdev:count=65", "'65' is not a number from 0 to 64", "");
+	want_error(f, "memdev:count=65", "profile 'memdev': option 'count': '65' is not a number from 0 to 64", "quiz profile show memdev");
 	want_error(f, "memdev:count", "option 'count' needs a value", "");
+	want_error(f, "memdev:count=", "option 'count' needs a value", "quiz profile show memdev");
+	want_error(f, "error:on=", "option 'on' needs a value", "");
 	want_error(f, "error:kind=odd", "'odd' is none of error|flakey", "");
 	want_error(f, "pool:name=a/b", "no name of letters", "");
 }
