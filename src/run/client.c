@@ -128,11 +128,20 @@ static void outlet_lost(void *ctx, int errnum)
 		channel_send(c->ch, SESSION, signal, .signo = SIGPIPE);
 }
 
+/* Nobody sees any more what the program does; it hears of that by our going. */
+static void outlet_hung_up(void *ctx)
+{
+	struct client *c = ctx;
+
+	c->program_status = 128 + SIGHUP;
+	stop(c, CLIENT_ENDED);
+}
+
 static void make_local(struct client *c, bool tty)
 {
 	c->tty = tty;
 	const struct outlet o = { outlet_room,	    outlet_input,   outlet_end,	   outlet_input_lost,
-				  outlet_consumed, outlet_winsize, outlet_escape, outlet_lost,	     c };
+				  outlet_consumed, outlet_winsize, outlet_escape, outlet_lost,	     outlet_hung_up, c };
 
 	c->local = local_new(c->loop, &o);
 }

@@ -36,7 +36,7 @@ struct stream {
 struct local {
 	struct loop *loop;
 	struct outlet outlet;
-	bool tty, is_reading, saw_end, escape_pending, has_begun;
+	bool tty, is_terminal, is_reading, saw_end, escape_pending, has_begun;
 	struct stream out[WIRE_N_STREAMS]; /* [0] unused */
 	void (*drained)(void *ctx);
 	void *drained_ctx;
@@ -107,10 +107,11 @@ int local_begin(struct local *l, bool tty, struct error *err)
 	l->has_begun = true;
 	l->saw_end = false;
 	l->tty = tty;
+	l->is_terminal = tty && isatty(STDIN_FILENO);
 	if (!tty)
 		term_restore();
 	if (tty) {
-		if (isatty(STDIN_FILENO) && term_raw(STDIN_FILENO, err) < 0)
+		if (l->is_terminal && term_raw(STDIN_FILENO, err) < 0)
 			return -1;
 		loop_signal(l->loop, SIGWINCH, on_winch, l);
 		loop_signal(l->loop, SIGCONT, on_cont, l);
@@ -173,7 +174,6 @@ static void on_input(void *ctx, int fd, short events)
 	size_t room = l->outlet.room(l->outlet.ctx);
 	ssize_t n;
 
-	(void)events;
 	if (room < 2) { /* one byte is kept for a held-back escape */
 		loop_fd_events(l->loop, fd, 0);
 		return;
@@ -181,6 +181,8 @@ static void on_input(void *ctx, int fd, short events)
 	n = read(fd, buf, room - 1 < sizeof(buf) ? room - 1 : sizeof(buf));
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
+	if (n <= 0 && l->is_terminal && (events & POLLHUP))
+		l->outlet.hung_up(l->outlet.ctx);
 	if (n <= 0) {
 		if (n < 0 && errno != EBADF) /* EBADF: nohup's, open for writing only, as good as closed */
 			l->outlet.input_lost(l->outlet.ctx, errno);

@@ -35,6 +35,7 @@ struct outlet {
 	void (*winsize)(void *ctx, uint16_t rows, uint16_t cols);
 	void (*escape)(void *ctx, char key);			  /* Ctrl-] and a key: 'd' detach, 'k' kill */
 	void (*output_lost)(void *ctx, int errnum);		  /* stdout takes no more: EPIPE is a reader that has gone */
+	void (*hung_up)(void *ctx);				  /* the terminal that stdin was is gone: end_of_input() comes next */
 	void *ctx;
 };
 

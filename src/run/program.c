@@ -90,10 +90,15 @@ static void outlet_lost(void *ctx, int errnum)
 		session_signal(s->program, SIGPIPE);
 }
 
+static void outlet_hung_up(void *ctx)
+{
+	sup_terminal_gone(ctx);
+}
+
 struct outlet program_outlet(struct supervisor *s)
 {
 	return (struct outlet){ outlet_room,	 outlet_input,	 outlet_end,	outlet_input_lost,
-				outlet_consumed, outlet_winsize, outlet_escape, outlet_lost, s };
+				outlet_consumed, outlet_winsize, outlet_escape, outlet_lost,	outlet_hung_up, s };
 }
 
 static const char *program_name(const struct supervisor *s)

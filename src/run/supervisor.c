@@ -61,6 +61,10 @@ static void on_end_signal(void *ctx, int signo)
 		debugger_give_up(s);
 		return;
 	}
+	if (signo == SIGHUP && s->expects_hup) { /* the same news */
+		s->expects_hup = false;
+		return;
+	}
 	if (s->n_signals++ || !s->program || !session_is_running(s->program)) {
 		interrupt(s, signo);
 		return;
@@ -68,6 +72,18 @@ static void on_end_signal(void *ctx, int signo)
 	session_signal(s->program, (uint32_t)signo);
 	if (signo == SIGHUP)
 		loop_timer(s->loop, HANG_UP_GRACE_MS, on_hang_up_over, s);
+}
+
+/*
+ * If it was our session's the kernel says so, too, before or after; of another
+ * one (su -c in a window that is closed) nobody else does.
+ */
+void sup_terminal_gone(struct supervisor *s)
+{
+	if (s->n_signals)
+		return;
+	on_end_signal(s, SIGHUP);
+	s->expects_hup = true;
 }
 
 static void watch_signals(struct supervisor *s)

@@ -125,7 +125,8 @@ struct supervisor {
 	struct silence hang;	    /* the program's, since the kernel reported a hang */
 	uint64_t hang_wait_ms;	    /* how long it may be */
 	const char *channel_why; /* the agent's port was closed: why */
-	int n_signals;	     /* INT and TERM so far */
+	int n_signals;	     /* INT, TERM and HUP so far */
+	bool expects_hup;    /* the terminal was found to be gone, and the signal for it may come still */
 	bool is_up;	     /* the guest has been heard on its agent channel */
 	bool is_last;	     /* all that the kernel said and counted comes before the program's EXIT */
 	bool is_stopping;    /* the program of --keep was told to end, and the machine goes with it */
@@ -193,6 +194,8 @@ void program_send(struct supervisor *s);
 /* The setup is done: the program is sent if it was not, and its state begins. */
 void program_start(struct supervisor *s);
 struct outlet program_outlet(struct supervisor *s);
+/* Our terminal is gone: as if SIGHUP had come, once. */
+void sup_terminal_gone(struct supervisor *s);
 /* What becomes of the run's program goes into the outcome. */
 void program_note_started(struct supervisor *s, const struct wire_started *m);
 void program_note_exited(struct supervisor *s, const struct wire_exit *m);

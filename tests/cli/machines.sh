@@ -174,6 +174,26 @@ wait $dump
 is "whoever wanted the memory is told" "$?" 125
 well_behaved
 
+# A terminal that goes away without a word: it was another session's (su -c in a window that is closed).
+if command -v script >/dev/null && command -v setsid >/dev/null; then
+	for how in wait trap; do
+		script "on waits $how 60000" 'on waits wait 60000'
+		rm -f "$scratch/hung"
+		mkfifo "$scratch/keys-$how"
+		sleep 60 >"$scratch/keys-$how" &
+		holder=$!
+		command script -qec "setsid -w sh -c 'quiz --cold -q waits; echo \$? >$scratch/hung'" /dev/null \
+			<"$scratch/keys-$how" >/dev/null 2>&1 &
+		terminal=$!
+		wait_for 20 sh -c 'quiz ps | grep -q running'
+		kill "$terminal" "$holder"
+		wait "$terminal" "$holder" 2>/dev/null
+		wait_for 30 [ -s "$scratch/hung" ]
+		is "its end is the program's ($how)" "$(cat "$scratch/hung")" 129
+	done
+fi
+well_behaved
+
 # A hook that waits for what never comes.
 profile=$XDG_CONFIG_HOME/quiz/profiles/stuck
 mkdir -p "$profile"
