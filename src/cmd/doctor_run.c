@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* What a run needs: configuration, QEMU, KVM, agent, kernel, root, room. */
 
+#include <sys/stat.h>
+
 #include "cmd/command.h"
 #include "cmd/doctor.h"
 #include "image/kernel.h"
 #include "image/root.h"
 #include "run/network.h"
+#include "run/run.h"
 #include "spec/arch.h"
 #include "sys/fs.h"
 #include "sys/host.h"
 #include "vmm/vmm.h"
 
-#define ROOM_MIN (UINT64_C(2) << 30) /* bytes that the cache should have free: layers and a template or two */
+#define ROOM_MIN    (UINT64_C(2) << 30) /* bytes that the cache should have free: layers and a template or two */
+#define RUNTIME_MIN (UINT64_C(64) << 10) /* sockets and locks of a few machines */
 
 /* An error as a finding: its hint is the mending command. */
 static void add_error(struct doctor *d, enum doctor_level level, const struct error *err)
@@ -99,25 +103,67 @@ static void check_store(struct doctor *d, const struct context *ctx, const struc
 	root_clear(&root);
 }
 
-static void check_room(struct doctor *d, const struct context *ctx)
+/* The file system that a folder is on, or will be when it is made; 0: unknown. */
+static dev_t disk_of(const char *path)
+{
+	_cleanup_free_ char *at = NULL;
+	struct stat st;
+
+	return fs_can_write(path, &at, NULL) == 0 && stat(at, &st) == 0 ? st.st_dev : 0;
+}
+
+static void check_disks(struct doctor *d, const struct context *ctx)
 {
 	const char *const places[] = { ctx->paths.cache, ctx->paths.data, ctx->paths.state };
+	dev_t disks[ARRAY_SIZE(places)];
+	char a[32];
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		uint64_t room = host_disk_free(places[i]);
+		bool is_known = false;
+
+		disks[i] = disk_of(places[i]);
+		for (size_t k = 0; k < i; k++)
+			is_known |= disks[k] == disks[i];
+		if (room < ROOM_MIN && !is_known)
+			doctor_add(d, DOCTOR_NOTE, "quiz clean", "%s free for %s", format_size(room, a, sizeof(a)), places[i]);
+	}
+}
+
+/* What every run writes: its record, and images that were not needed before. */
+static void check_writable(struct doctor *d, const struct context *ctx)
+{
+	_cleanup_free_ char *runs = run_records_dir(&ctx->paths, &ctx->workspace);
+	const struct {
+		const char *folder, *what, *mend;
+	} places[] = {
+		{ runs, "records of runs", ctx->workspace.dir ? NULL : "export XDG_STATE_HOME=DIR, a folder that can be written" },
+		{ ctx->paths.cache, "images of layers", "export XDG_CACHE_HOME=DIR, a folder that can be written" },
+	};
+	struct error err = ERROR_INIT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+		if (fs_can_write(places[i].folder, NULL, &err) < 0)
+			doctor_add(d, DOCTOR_MISSING, places[i].mend, "no folder for %s: %s", places[i].what, err.text);
+}
+
+static void check_room(struct doctor *d, const struct context *ctx)
+{
 	struct error err = ERROR_INIT;
 	uint64_t memory;
 	char a[32], b[32];
 
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-		uint64_t room = host_disk_free(places[i]);
-
-		if (room < ROOM_MIN)
-			doctor_add(d, DOCTOR_NOTE, "quiz clean", "%s free for %s", format_size(room, a, sizeof(a)), places[i]);
-	}
+	check_disks(d, ctx);
+	check_writable(d, ctx);
 	memory = host_memory_available();
 	if (memory && memory < ctx->defaults.memory_bytes)
 		doctor_add(d, DOCTOR_NOTE, NULL, "a machine gets %s, the host has %s free",
 			   format_size(ctx->defaults.memory_bytes, a, sizeof(a)), format_size(memory, b, sizeof(b)));
 	if (paths_runtime(&ctx->paths, &err) < 0)
 		add_error(d, DOCTOR_MISSING, &err);
+	else if (host_disk_free(ctx->paths.runtime) < RUNTIME_MIN)
+		doctor_add(d, DOCTOR_MISSING, "export XDG_RUNTIME_DIR=DIR, a folder of yours with mode 0700 that has room",
+			   "runtime folder %s: no space left", ctx->paths.runtime);
 	else
 		doctor_add(d, DOCTOR_OK, NULL, "runtime folder %s", ctx->paths.runtime);
 }

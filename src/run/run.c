@@ -3,6 +3,7 @@
 
 #include "run/run.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sched.h>
@@ -533,8 +534,13 @@ int run_execute(const struct run_request *req, void (*print)(const char *text), 
 
 	print_text = print;
 	is_quiet = req->spec->quiet;
-	if (paths_runtime(req->paths, err) < 0 || record_new(runs, &rec, err) < 0)
+	if (paths_runtime(req->paths, err) < 0)
 		goto out;
+	if (record_new(runs, &rec, err) < 0) {
+		if (!req->workspace->dir && (err->errnum == EROFS || err->errnum == EACCES))
+			error_hint(err, "export XDG_STATE_HOME=DIR, a folder that can be written");
+		goto out;
+	}
 	run_dir = mem_printf("%s/%s", req->paths->runtime, rec.id);
 	lock_fd = make_run_dir(run_dir, err);
 	if (lock_fd < 0)

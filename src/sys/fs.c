@@ -162,6 +162,23 @@ bool fs_is_executable(const char *path)
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
 }
 
+int fs_can_write(const char *path, char **ret_at, struct error *err)
+{
+	_cleanup_free_ char *at = mem_strdup(path);
+
+	while (!fs_exists(at)) {
+		char *up = parent_of(at);
+
+		free(at);
+		at = up;
+	}
+	if (access(at, W_OK | X_OK) < 0)
+		return error_sys(err, errno, "write to '%s'", at);
+	if (ret_at)
+		*ret_at = take_ptr(at);
+	return 0;
+}
+
 char *fs_find_program(const char *name)
 {
 	const char *path = getenv("PATH");

@@ -27,6 +27,10 @@ bool fs_exists(const char *path); /* follows links */
 bool fs_is_dir(const char *path);
 bool fs_is_executable(const char *path);
 
+/* May files be made in a folder, which may still have to be made? ERROR_SYSTEM: why not. Caller frees *ret_at (may be NULL):
+ * the part of the path that is there. */
+int fs_can_write(const char *path, char **ret_at, struct error *err);
+
 /* First executable `name` in $PATH (and the sbin folders that users' PATHs lack). Caller frees; NULL if none. */
 char *fs_find_program(const char *name);
 

@@ -28,6 +28,29 @@ for row in "--net=user|--net needs CONFIG_VIRTIO_NET" "-p net|profile 'net' need
 done
 quiz kernel rm poor >/dev/null 2>&1
 
+# ---- folders that can not be written ----
+if unshare -rm true 2>/dev/null; then
+	closed_home() { # COMMAND...: with a home that can only be read
+		unshare -rm sh -c 'mount --bind "$HOME" "$HOME" && mount -o remount,bind,ro "$HOME" && exec "$@"' sh "$@"
+	}
+	full_runtime() { # COMMAND...: without room for sockets and locks
+		unshare -rm sh -c 'mount -t tmpfs -o size=64k,mode=700 tmpfs "$XDG_RUNTIME_DIR" &&
+			head -c 100000 /dev/zero >"$XDG_RUNTIME_DIR/ballast" 2>/dev/null; exec "$@"' sh "$@"
+	}
+	status "a home that can only be read" 125 closed_home quiz true
+	like "which folder, and what takes its place" "$err_out" \
+		"quiz: cannot make *'$HOME/*: Read-only file system*hint: export XDG_STATE_HOME=DIR*"
+	status "the doctor does not call it well" 1 closed_home quiz doctor
+	like "records" "$out" "*missing  no folder for records of runs: cannot write to '*': Read-only file system*export XDG_STATE_HOME=*"
+	like "and images" "$out" "*missing  no folder for images of layers: *export XDG_CACHE_HOME=*"
+	status "elsewhere it does" 0 closed_home env XDG_STATE_HOME="$scratch/state" XDG_CACHE_HOME="$scratch/cache" quiz --cold true
+	status "a runtime folder without room" 125 full_runtime quiz --cold true
+	like "is named" "$err_out" "quiz: *'$XDG_RUNTIME_DIR/*: No space left on device*"
+	status "the doctor sees that" 1 full_runtime quiz doctor
+	like "and says so" "$out" "*missing  runtime folder $XDG_RUNTIME_DIR/quiz: no space left*export XDG_RUNTIME_DIR=*"
+	like "free space is told once for each disk" "$(quiz doctor | grep -c 'B free for')" "[01]"
+fi
+
 # ---- QEMU ----
 mkdir "$scratch/few"
 ln -s "$QUIZ_BUILD/src/cmd/quiz" "$scratch/few/quiz"
