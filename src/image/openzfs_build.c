@@ -275,12 +275,13 @@ int openzfs_find_build(const struct paths *paths, const struct openzfs_request *
 	return rc;
 }
 
-/* ---- home/configured: lines "key ...", "kernel ...", "arg ..." ---- */
+/* ---- home/configured: lines "key ...", "kernel ...", "home ...", "arg ..." ---- */
 
 void openzfs_configured_clear(struct openzfs_configured *c)
 {
 	free(c->kernel_key);
 	free(c->kernel_text);
+	free(c->home);
 	strv_clear(&c->args);
 	*c = (struct openzfs_configured){ 0 };
 }
@@ -304,10 +305,21 @@ int openzfs_configured_load(const char *home, struct openzfs_configured *ret, st
 			ret->kernel_key = mem_strdup(line + 4);
 		else if (str_starts(line, "kernel ") && !ret->kernel_text)
 			ret->kernel_text = mem_strdup(line + 7);
+		else if (str_starts(line, "home ") && !ret->home)
+			ret->home = mem_strdup(line + 5);
 		else if (str_starts(line, "arg "))
 			strv_add(&ret->args, line + 4);
 	}
 	return 0;
+}
+
+bool openzfs_configured_is_moved(const struct openzfs_configured *c, const char *home)
+{
+	struct stat was, is;
+
+	/* By another way to the same folder it is the same. */
+	return c->home && !str_eq(c->home, home) &&
+	       (stat(c->home, &was) < 0 || stat(home, &is) < 0 || was.st_dev != is.st_dev || was.st_ino != is.st_ino);
 }
 
 int openzfs_configured_save(const char *home, const struct openzfs_configured *c, struct error *err)
@@ -315,7 +327,7 @@ int openzfs_configured_save(const char *home, const struct openzfs_configured *c
 	_cleanup_free_ char *path = fs_join(home, "configured");
 	_cleanup_str_ struct str text = STR_INIT;
 
-	str_addf(&text, "key %s\nkernel %s\n", c->kernel_key, c->kernel_text);
+	str_addf(&text, "key %s\nkernel %s\nhome %s\n", c->kernel_key, c->kernel_text, c->home);
 	for (size_t i = 0; i < c->args.n; i++) {
 		if (strchr(c->args.v[i], '\n'))
 			return error_set(err, ERROR_USAGE,

@@ -68,11 +68,14 @@ bool openzfs_find_host_package(const struct paths *paths, const struct kernel *k
 struct openzfs_configured {
 	char *kernel_key;  /* owned; NULL: not configured by quiz */
 	char *kernel_text; /* owned; its id, for people */
+	char *home;	   /* owned; where that was: makefiles and dependencies have the path. NULL: not known */
 	struct strv args;  /* the user's own arguments, with quiz's switches (--debug, --gpl) among them */
 };
 void openzfs_configured_clear(struct openzfs_configured *c);
 /* A missing file: all empty. */
 int openzfs_configured_load(const char *home, struct openzfs_configured *ret, struct error *err);
+/* The tree has been moved or copied since: its makefiles would build what lies where it was. */
+bool openzfs_configured_is_moved(const struct openzfs_configured *c, const char *home);
 int openzfs_configured_save(const char *home, const struct openzfs_configured *c, struct error *err);
 
 /*

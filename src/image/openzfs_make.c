@@ -259,10 +259,10 @@ static void add_without_unwind(struct strv *argv, const char *tree)
 		strv_add(argv, "--without-libunwind");
 }
 
-/* A build folder for another kernel is of no use, and its cached answers would be wrong. */
+/* A build folder for another kernel, or of another place, is of no use, and its cached answers would be wrong. */
 static int start_afresh(const char *home, struct error *err)
 {
-	static const char *const parts[] = { "build", "config.cache" };
+	static const char *const parts[] = { "build", "source", "config.cache" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
 		_cleanup_free_ char *path = fs_join(home, parts[i]);
@@ -301,7 +301,8 @@ static int configure_locked(const char *tree, const char *home, const struct ker
 		if (was_gpl != strv_has(&c.args, "--gpl") && start_afresh(home, err) < 0)
 			return -1;
 	}
-	if (c.kernel_key && !str_eq(c.kernel_key, kernel->key) && start_afresh(home, err) < 0)
+	if (((c.kernel_key && !str_eq(c.kernel_key, kernel->key)) || openzfs_configured_is_moved(&c, home)) &&
+	    start_afresh(home, err) < 0)
 		return -1;
 	source = run_autogen(tree, err) < 0 ? NULL : source_folder(tree, home, &c.args, err);
 	if (!source || fs_mkdir_p(dir, 0755, err) < 0)
@@ -321,6 +322,8 @@ static int configure_locked(const char *tree, const char *home, const struct ker
 		return error_wrap(err, "configure OpenZFS for kernel '%s'", kernel->id);
 	free(c.kernel_key);
 	free(c.kernel_text);
+	free(c.home);
+	c.home = mem_strdup(home);
 	c.kernel_key = mem_strdup(kernel->key);
 	c.kernel_text = mem_strdup(kernel->id);
 	return openzfs_configured_save(home, &c, err);
@@ -382,7 +385,7 @@ static char *build_folder(const char *tree, const char *home, const struct kerne
 		if (str_eq(release, kernel->release))
 			return mem_strdup(tree);
 	}
-	if (fs_exists(status) && str_eq(c.kernel_key, kernel->key)) {
+	if (fs_exists(status) && str_eq(c.kernel_key, kernel->key) && !openzfs_configured_is_moved(&c, home)) {
 		_cleanup_free_ char *source = source_folder(tree, home, &c.args, err); /* new files get their links */
 
 		return source ? take_ptr(dir) : NULL;

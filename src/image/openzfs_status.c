@@ -101,6 +101,9 @@ int openzfs_status(const struct paths *paths, const struct openzfs_request *requ
 		if (b.origin == OPENZFS_QUIZ_BUILD && openzfs_configured_load(b.home, &c, err) < 0)
 			return -1;
 		strv_add_all(&s.args, c.args.v);
+		if (openzfs_configured_is_moved(&c, b.home))
+			strv_addf(&s.stale, "the tree lay in another place when it was configured, '%s'; the next make builds it anew",
+				  c.home);
 		find_stale(&b, &s);
 	}
 	*ret = s;

@@ -172,6 +172,24 @@ status "GPL" 0 quiz openzfs configure --gpl -k 6.1.0-toy
 status "GPL, made" 0 quiz openzfs make -k 6.1.0-toy
 like "licence" "$(quiz openzfs status -k 6.1.0-toy)" "*, GPL*"
 is "META is as it was" "$(grep License META)" "License:       CDDL"
+# A worktree that is copied, or moved, with its build: its makefiles have the paths of where it was.
+cp -a "$scratch/tree" "$scratch/copy" && cd "$scratch/copy" || exit 1
+echo 'int zfs_only_here(void) { return 0; }' >>module/zfs.c
+status "status in a copy" 0 quiz openzfs status -k 6.1.0-toy
+like "it was configured in another place" "$out" "*lay in another place*$scratch/tree/*"
+status "make in a copy" 0 quiz openzfs make -k 6.1.0-toy
+holds "builds what the copy has" grep -q zfs_only_here .quiz/openzfs/6.1.0-toy/stage/usr/lib/modules/6.1.0-toy/extra/zfs.ko
+like "with its own paths" "$(cat .quiz/openzfs/6.1.0-toy/build/configure.args)" "*--cache-file=$scratch/copy/*"
+is "and with what it had been configured" "$(quiz openzfs status -k 6.1.0-toy | grep -c 'lay in another\|, GPL')" 1
+holds "and the first one has nothing of it" sh -c '! grep -rq zfs_only_here "$1"' sh "$home"
+mv "$scratch/copy" "$scratch/moved" && cd "$scratch/moved" || exit 1
+status "make in a tree that was moved" 0 quiz openzfs make -k 6.1.0-toy
+like "is of where it is now" "$(cat .quiz/openzfs/6.1.0-toy/build/configure.args)" "*--cache-file=$scratch/moved/*"
+ln -s moved "$scratch/link" && cd "$scratch/link" || exit 1
+echo kept >.quiz/openzfs/6.1.0-toy/build/kept
+status "make by way of a link" 0 quiz openzfs make -k 6.1.0-toy
+holds "does not begin again" test -f .quiz/openzfs/6.1.0-toy/build/kept
+cd "$scratch/tree" || exit 1
 sed -i 's/"key": *"[^"]*"/"key": "another"/' "$XDG_DATA_HOME/quiz/kernels/6.1.0-toy/manifest.json"
 status "a kernel of the same name made anew" 125 quiz openzfs stage -k 6.1.0-toy
 like "is noticed" "$err_out" "*made anew since it was configured*"
