@@ -287,7 +287,7 @@ static char *source_folder(const char *tree, const char *home, const struct strv
 static int configure_locked(const char *tree, const char *home, const struct kernel *kernel, const struct openzfs_cross *cross,
 			    const struct strv *args, struct error *err)
 {
-	_cleanup_free_ char *dir = fs_join(home, "build"), *source = NULL;
+	_cleanup_free_ char *dir = fs_join(home, "build"), *source = NULL, *config_status = NULL;
 	_cleanup_(openzfs_configured_clear) struct openzfs_configured c = { 0 };
 	_cleanup_strv_ struct strv argv = STRV_INIT;
 
@@ -318,6 +318,10 @@ static int configure_locked(const char *tree, const char *home, const struct ker
 	for (size_t i = 0; i < c.args.n; i++)
 		if (!str_eq(c.args.v[i], "--gpl"))
 			strv_add(&argv, str_eq(c.args.v[i], "--debug") ? "--enable-debug" : c.args.v[i]);
+	/* One that is interrupted, or fails, leaves a mixture of two: without this file the next make begins it again. */
+	config_status = fs_join(dir, "config.status");
+	if (unlink(config_status) < 0 && errno != ENOENT)
+		return error_sys(err, errno, "remove '%s'", config_status);
 	if (run_shown(&argv, dir, &cross->env, err) < 0)
 		return error_wrap(err, "configure OpenZFS for kernel '%s'", kernel->id);
 	free(c.kernel_key);

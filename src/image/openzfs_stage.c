@@ -486,6 +486,22 @@ static int stamp_save(const char *home, const struct stamp *stamp, const struct 
 	return fs_write_atomic(path, text.p, text.len, 0644, false, err);
 }
 
+/* A stage that was killed leaves half a file beside the whole one, and all that lies here goes into the layer. */
+static void sweep(const char *stage, const struct plan *plan)
+{
+	_cleanup_strv_ struct strv done = STRV_INIT;
+
+	for (size_t i = 0; i < plan->n; i++) {
+		_cleanup_free_ char *dir = fs_join(stage, plan->v[i].to);
+
+		*strrchr(dir, '/') = '\0';
+		if (strv_has(&done, dir))
+			continue;
+		fs_sweep_temp_files(dir);
+		strv_add(&done, dir);
+	}
+}
+
 /* One pass: works on what the old stamp does not have. */
 static int stage_once(const struct openzfs_build *b, const struct plan *plan, const struct kernel *kernel,
 		      struct stamp *stamp, struct error *err)
@@ -496,6 +512,7 @@ static int stage_once(const struct openzfs_build *b, const struct plan *plan, co
 		if (!has_line(stamp->body, plan->v[i].line) && stage_item(stage, &plan->v[i], kernel, err) < 0)
 			return error_wrap(err, "stage OpenZFS");
 	remove_old(stage, stamp->body, plan);
+	sweep(stage, plan);
 	if (write_rest(b, plan, stage, stamp, err) < 0)
 		return -1;
 	return stamp_save(b->home, stamp, plan, err);

@@ -546,6 +546,21 @@ void fs_sweep_temp_dirs(const char *dir, const char *tag)
 	}
 }
 
+void fs_sweep_temp_files(const char *dir)
+{
+	_cleanup_strv_ struct strv names = STRV_INIT;
+
+	if (fs_list(dir, &names, NULL) < 0)
+		return;
+	for (size_t i = 0; i < names.n; i++) {
+		_cleanup_free_ char *path = fs_join(dir, names.v[i]);
+		const char *at = strstr(names.v[i], ".tmp.");
+
+		if (at && is_temp_suffix(at + 4))
+			unlink(path);
+	}
+}
+
 static int compare_names(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);

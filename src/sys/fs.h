@@ -75,6 +75,9 @@ char *fs_temp_dir(const char *dir, const char *tag, struct error *err);
 /* Removes those of this tag that were left, for a caller whose lock keeps every maker of such a one out. */
 void fs_sweep_temp_dirs(const char *dir, const char *tag);
 
+/* The same for what fs_write_atomic() was about to put into a folder. */
+void fs_sweep_temp_files(const char *dir);
+
 /* Names in a folder, sorted, without "." and "..". A missing folder is empty. */
 int fs_list(const char *path, struct strv *ret, struct error *err);
 

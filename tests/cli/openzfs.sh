@@ -126,9 +126,11 @@ echo '/* changed */' >>module/zfs.c
 status "status after an edit" 0 quiz openzfs status -k 6.1.0-toy
 like "names the file" "$out" "*module/zfs.c is newer than the modules*"
 before=$(stat -c %i "$extra/spl.ko")
+echo half >"$extra/zfs.ko.tmp.123.4" # of a stage that was killed
 status "make modules" 0 quiz openzfs make -k 6.1.0-toy modules
 like "staged again" "$err_out" "*: staged*"
 is "only what changed" "$(stat -c %i "$extra/spl.ko")" "$before"
+holds "and nothing that an earlier one left" test ! -e "$extra/zfs.ko.tmp.123.4"
 like "dirty" "$(quiz openzfs status -k 6.1.0-toy)" "*-dirty*"
 status "in another user's repository" 0 env GIT_TEST_ASSUME_DIFFERENT_OWNER=1 quiz openzfs status -k 6.1.0-toy
 like "why there is no commit" "$out" "*git config --global --add safe.directory $scratch/tree*"
@@ -156,6 +158,9 @@ status "a broken build" 125 quiz openzfs make -k 6.1.0-toy broken
 like "the compiler's words" "$err_out" "*spa.c:1:1: error: expected something*"
 status "configure fails" 125 quiz openzfs configure -k 6.6.0-toy -- --fail
 like "its words" "$err_out" "*configure: error: no good*"
+status "configure fails where it had been done" 125 quiz openzfs configure -k 6.1.0-toy -- --fail
+status "make afterwards" 0 quiz openzfs make -k 6.1.0-toy
+is "has configured it as it was" "$(grep -c -e --fail "$home/build/configure.args")" 0
 status "another kernel's build" 125 quiz openzfs stage -k 6.6.0-toy
 like "is not taken" "$err_out" "*hint: quiz openzfs make -k 6.6.0-toy*"
 
