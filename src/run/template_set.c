@@ -33,6 +33,32 @@
 #define INFO_MAX (1u << 16)
 #define MANIFEST_MAX (1u << 20)
 #define FAILED ".failed"
+#define MAKER ".maker"
+#define TEMPORARY ".tmp-"
+#define GONE "gone-"
+
+/*
+ * The environment may name any folder as the place, a home even, and what is
+ * not ours there stays as it is: a template's folder is named by its key, 16
+ * hexadecimal digits, and so is all else that belongs to one.
+ */
+#define KEY_DIGITS 16
+
+static bool begins_with_key(const char *name)
+{
+	return strspn(name, "0123456789abcdef") == KEY_DIGITS;
+}
+
+static bool is_key(const char *name)
+{
+	return begins_with_key(name) && !name[KEY_DIGITS];
+}
+
+/* A key and this ending. */
+static bool is_beside(const char *name, const char *ending)
+{
+	return begins_with_key(name) && str_eq(name + KEY_DIGITS, ending);
+}
 
 static uint64_t mtime_of(const char *dir, const char *name)
 {
@@ -135,11 +161,9 @@ int templates_list(const struct paths *p, struct template_entry **ret, size_t *r
 		for (size_t k = 0; k < names.n; k++) {
 			_cleanup_free_ char *manifest = mem_printf("%s/%s/manifest", place[i], names.v[k]);
 
-			if (*names.v[k] == '.')
-				continue;
-			if (str_ends(names.v[k], FAILED))
+			if (is_beside(names.v[k], FAILED))
 				load_failed(place[i], names.v[k], VEC_PUSH(v, n));
-			else if (fs_exists(manifest))
+			else if (is_key(names.v[k]) && fs_exists(manifest))
 				load_entry(place[i], names.v[k], VEC_PUSH(v, n));
 		}
 	}
@@ -243,21 +267,25 @@ static uint64_t sweep_dead(const char *place)
 	if (!template_place_is_safe(place) || fs_list(place, &names, NULL) < 0)
 		return 0;
 	for (size_t i = 0; i < names.n; i++) {
-		const char *name = names.v[i], *key = name + strlen(".tmp-");
+		const char *name = names.v[i], *key = name + strlen(TEMPORARY);
+		bool is_gone;
 		_cleanup_free_ char *lock = NULL;
 		_cleanup_free_ char *path = NULL;
 		uint64_t bytes;
 
 		path = mem_printf("%s/%s", place, name);
-		if (!str_starts(name, ".tmp-")) {
-			if (str_ends(name, ".maker"))
+		if (!str_starts(name, TEMPORARY)) {
+			if (is_beside(name, MAKER))
 				lock_sweep(path);
-			else
+			else if (is_key(name))
 				sum += sweep_discarded(path);
 			continue;
 		}
-		lock = mem_printf("%s/%.*s.maker", place, (int)strcspn(key, "."), key);
-		if (!str_starts(key, "gone-") && lock_is_held(lock))
+		is_gone = str_starts(key, GONE);
+		if (is_gone)
+			key += strlen(GONE);
+		lock = mem_printf("%s/%.*s" MAKER, place, KEY_DIGITS, key);
+		if (!begins_with_key(key) || key[KEY_DIGITS] != '.' || (!is_gone && lock_is_held(lock)))
 			continue;
 		if (fs_remove_tree(path, &bytes, NULL) == 0)
 			sum += bytes;

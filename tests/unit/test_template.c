@@ -478,6 +478,34 @@ static void templates_of_another_boot_are_swept(void **state)
 	assert_left("");
 }
 
+/* QUIZ_TEMPLATE_DIR may name a folder with other things in it: they are not templates, and not leftovers either. */
+static void what_is_not_ours_stays(void **state)
+{
+	static const char *const theirs[] = { ".tmp-gone-work.12", ".tmp-work.12.0", "cafe", "documents", KEY_A "b", "project" };
+
+	new_place("home");
+	for (size_t i = 0; i < sizeof(theirs) / sizeof(theirs[0]); i++) {
+		_cleanup_free_ char *folder = in_place(theirs[i]);
+		_cleanup_free_ char *file = mem_printf("%s/file", folder);
+
+		assert_int_equal(fs_mkdir_p(folder, 0700, NULL), 0);
+		put(file, "precious");
+	}
+	_cleanup_free_ char *manifest = in_place("project/manifest");
+	_cleanup_free_ char *maker = in_place("watch.maker");
+	_cleanup_free_ char *failed = in_place("tests.failed");
+
+	put(manifest, "of something else");
+	put(maker, "");
+	put(failed, "{}");
+	assert_int_equal(n_listed(), 0);
+	template_free(publish(KEY_A, "a=1\n"));
+	assert_int_equal(n_listed(), 1);
+	sweep(0, 0, 1);
+	assert_left(".tmp-gone-work.12 .tmp-work.12.0 " KEY_A "b cafe documents project tests.failed watch.maker");
+	assert_true(fs_exists(manifest));
+}
+
 static void a_failed_preparation_is_remembered(void **state)
 {
 	const struct template_limits limits = NO_LIMIT, none = { 0 };
@@ -538,6 +566,7 @@ int main(void)
 		cmocka_unit_test(passing_locks_have_one_holder),
 		cmocka_unit_test(what_can_never_serve_again_is_swept),
 		cmocka_unit_test(templates_of_another_boot_are_swept),
+		cmocka_unit_test(what_is_not_ours_stays),
 		cmocka_unit_test(a_failed_preparation_is_remembered),
 		cmocka_unit_test(want_of_room_is_news_once),
 	};
