@@ -88,7 +88,7 @@ static void retry_cold(void *ctx)
  */
 static bool is_fresh(const struct supervisor *s)
 {
-	if (s->state == SUP_LOAD)
+	if (s->state == SUP_SAVE || s->state == SUP_LOAD)
 		return true;
 	return s->state == SUP_SETUP && s->template && !channel_was_heard(guest_channel(s->guest));
 }

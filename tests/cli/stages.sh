@@ -76,6 +76,27 @@ status "a VMM that dies before a disk is flushed" 120 quiz --cold --disk "$scrat
 script 'at FINISH die 1'
 status "a program's own failure stays its own" 7 quiz --cold sh -c 'exit 7'
 
+# A VMM that fails while it is saved as a template, or while it loads one: the program has not begun, so the machine boots.
+for stage in stop save; do
+	for what in 'die 1' 'kill 9' freeze; do
+		forget_templates
+		script "at $stage $what"
+		status "$what at $stage" 3 quiz -v --boot-timeout 3 sh -c 'exit 3'
+		like "$what at $stage: told" "$err_out" "*; the machine boots *"
+		is "$what at $stage: no template" "$(find "$QUIZ_TEMPLATE_DIR" -name manifest)$(find "$QUIZ_TEMPLATE_DIR" -name '.tmp-*')" ""
+	done
+done
+for stage in load cont; do
+	for what in 'die 1' 'kill 9'; do
+		forget_templates
+		quiz true >/dev/null 2>&1
+		settle
+		script "at $stage $what"
+		status "$what at $stage" 3 quiz -v --boot-timeout 3 sh -c 'exit 3'
+		like "$what at $stage: told" "$err_out" "*the template can not be used and is removed*"
+	done
+done
+
 # A kernel that was not let run while it measured its timer: no sleep ends in that machine. It boots again, and in the end
 # it goes on with what it has.
 for words in 'APIC frequency too slow, disabling apic timer' 'quiz-init: the kernel has measured its timer wrongly (31250 kHz for 62500)'; do
