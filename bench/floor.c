@@ -33,6 +33,8 @@
 #include "sys/paths.h"
 #include "vmm/vmm.h"
 
+#define PATIENCE_MS 60000
+
 struct floor {
 	struct machine m;
 	const char *template_dir, *qemu;
@@ -199,6 +201,11 @@ static void on_loaded(void *ctx, const struct error *err)
 	vmm_resume(o->v, on_running, o);
 }
 
+static void too_late(void *ctx)
+{
+	fail(ctx, "the machine does not come to its end", NULL);
+}
+
 static int start(struct floor *f, struct one *o)
 {
 	const struct vmm_options opt = { .debug_qmp = f->verbose, .empty_dir = f->template_dir ? f->template_dir : "/" };
@@ -253,6 +260,7 @@ static int run(struct floor *f)
 	for (unsigned i = 0; i < f->n; i++)
 		if (start(f, &f->ones[i]) < 0)
 			return 1;
+	loop_timer(f->loop, PATIENCE_MS, too_late, f);
 	loop_run(f->loop);
 	for (unsigned i = 0; i < f->n; i++)
 		vmm_free(f->ones[i].v);

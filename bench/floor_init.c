@@ -119,6 +119,11 @@ static void serve(void)
 		if (mount_root() < 0 || execute() != 0)
 			return;
 	}
+	/*
+	 * On a busy host the kernel may have got no timer (src/guest/boot.c). Such a machine has no ticks, and a clone of it
+	 * a fifth less to do than any that works: it must not be what others are measured against.
+	 */
+	usleep(1000);
 	if (port < 0 || write(port, "R", 1) != 1)
 		return;
 	while (read(port, &c, 1) != 1) /* 0: no host end at the moment */
