@@ -154,7 +154,7 @@ void hang_report(struct supervisor *s, bool agent_is_deaf, void (*done)(struct s
 	if (s->hang_done)
 		return;
 	s->hang_done = done;
-	if (s->state != SUP_PROGRAM && s->state != SUP_AFTER) { /* nobody to ask yet, or any more */
+	if (s->state < SUP_HOOKS || s->state > SUP_AFTER) { /* nobody to ask yet, or any more */
 		finish(s);
 		return;
 	}

@@ -8,6 +8,7 @@
  * what it still says is nobody's.
  */
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -49,7 +50,9 @@ static void on_started(void *ctx, struct session *session, const struct wire_sta
 	struct supervisor *s = ctx;
 
 	if (m->errnum && session == s->hooks.session) {
-		_cleanup_free_ char *what = mem_printf("could not be executed: %s", strerror((int)m->errnum));
+		const char *why = m->errnum == ENOEXEC ? " (has its first line no #!/bin/sh?)" :
+				  m->errnum == ENOENT  ? " (has the root what its first line names?)" : "";
+		_cleanup_free_ char *what = mem_printf("could not be executed: %s%s", strerror((int)m->errnum), why);
 
 		fail(s, what);
 	}

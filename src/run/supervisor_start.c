@@ -242,6 +242,7 @@ static void on_setup_done(void *ctx, const struct error *err)
 	s->state = SUP_HOOKS;
 	admission_is_up(s->opt.run_dir);
 	networks_set_up(s);
+	watchdog_hooks(s);
 	hooks_run(s, s->opt.plan->init_hooks, s->is_prepared ? 0 : s->opt.plan->n_init_hooks, 0,
 		  on_init_hooks_done, s);
 }

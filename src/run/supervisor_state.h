@@ -229,6 +229,7 @@ void collect_end(struct supervisor *s);
 
 /* ---- watchdog.c ---- */
 void watchdog_start(struct supervisor *s);    /* from the first instruction */
+void watchdog_hooks(struct supervisor *s);    /* guest-init hooks run: the same time limit as for the program */
 void watchdog_program(struct supervisor *s);  /* the program runs: its time limit */
 void watchdog_pong(struct supervisor *s, uint64_t nonce);
 void watchdog_hang_check(struct supervisor *s); /* the analyser may have seen a hang */

@@ -134,10 +134,17 @@ static void on_limit(void *ctx)
 	hang_report(s, s->unanswered_pings >= MISSED_PINGS, let_go);
 }
 
+void watchdog_hooks(struct supervisor *s)
+{
+	if (s->opt.spec->timeout_ms && !s->opt.makes_prepared)
+		s->timer_limit = loop_timer(s->loop, s->opt.spec->timeout_ms, on_limit, s);
+}
+
 void watchdog_program(struct supervisor *s)
 {
 	loop_timer_remove(s->loop, s->timer_boot);
-	s->timer_boot = 0;
+	loop_timer_remove(s->loop, s->timer_limit); /* of the hooks before it */
+	s->timer_boot = s->timer_limit = 0;
 	if (s->opt.spec->timeout_ms && !s->is_shell)
 		s->timer_limit = loop_timer(s->loop, s->opt.spec->timeout_ms, on_limit, s);
 }
@@ -321,6 +328,12 @@ static void on_heartbeat(void *ctx)
 	channel_send(guest_channel(s->guest), 0, ping, .nonce = ++s->ping_nonce);
 }
 
+/* The program, or a profile's hook: a pool may block for ever while it is made. */
+static bool may_hang(const struct supervisor *s)
+{
+	return s->state == SUP_PROGRAM || (s->state == SUP_HOOKS && !s->opt.makes_prepared);
+}
+
 static void on_hang_grace(void *ctx)
 {
 	struct supervisor *s = ctx;
@@ -331,7 +344,7 @@ static void on_hang_grace(void *ctx)
 		watchdog_hang_check(s);
 		return;
 	}
-	if (s->state != SUP_PROGRAM || !analyser_hang_since(s->analyser, &since))
+	if (!may_hang(s) || !analyser_hang_since(s->analyser, &since))
 		return;
 	silent_ms = silence_ms(&s->hang, busy_vmm(s));
 	if (silent_ms < s->hang_wait_ms) /* the host's fault */
@@ -344,7 +357,7 @@ void watchdog_hang_check(struct supervisor *s)
 {
 	uint64_t since, now = loop_now_ms(), grace = s->opt.spec->hang_grace_ms;
 
-	if (s->timer_hang || s->state != SUP_PROGRAM || !analyser_hang_since(s->analyser, &since))
+	if (s->timer_hang || !may_hang(s) || !analyser_hang_since(s->analyser, &since))
 		return;
 	grace = since + grace > now ? since + grace - now : debugger_holds(s) ? grace : 1;
 	silence_begin(&s->hang, busy_vmm(s));

@@ -232,7 +232,7 @@ static const struct option_row rows[] = {
 	{ "shell-after", 'S', OPTION_FLAG, 0, AT(shell_after), option_set_flag, NULL, NULL, NULL, NULL, NULL,
 	  "a shell after the program; the status stays the program's" },
 	{ "timeout", 0, OPTION_REQUIRED, OPTION_TEMPLATE, AT(timeout_ms), option_set_duration, NULL, "TIME", "0", NULL, NULL,
-	  "end the run after TIME with status 124 (0: never)" },
+	  "end the run after TIME of its program, or of the hooks before it, with status 124 (0: never)" },
 	{ "make", 0, OPTION_OPTIONAL, OPTION_TRUST, WHOLE, set_make, NULL, "TARGET", NULL, NULL, NULL,
 	  "build the workspace first; run only when that succeeds" },
 

@@ -202,6 +202,12 @@ if [ -z "$flavour" ]; then
 	told "a clone: who warned" "crashme_warnonce"
 	is "it was such a clone" "$(sed -n 's/.*"is_prepared": \(.*\),/\1/p' "$(ls -t .quiz/runs/*/result.json | head -1)")" true
 
+	# A hook that blocks in the kernel, before any program.
+	printf '#!/bin/sh\necho 2 >/proc/sys/kernel/hung_task_timeout_secs; insmod /opt/crashme.ko && echo hang >/proc/crashme\n' \
+		>".quiz/profiles/$warner/guest-init"
+	status "a hook that hangs" 121 quiz --hang-grace 1s -p $warner true
+	like "a hook that hangs: where" "$err_out" "*hang: INFO: task guest-init*blocked*crashme_hang*"
+
 	# What becomes of the machine.
 	crash null 122 --on-crash=keep
 	told "null, kept" "NULL pointer dereference in crashme_null" "(volatile int *)0x10 = 1"
