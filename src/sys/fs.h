@@ -48,6 +48,9 @@ struct fs_usage {
 };
 void fs_tree_usage(const char *path, uint64_t max_n, struct fs_usage *ret);
 
+/* Closes what was written. 0, or -1 with errno: a network's file system may find out only here that it has no room. */
+int fs_close_written(int *fd);
+
 /* Copies a regular file: reflink where possible, else holes are kept. */
 int fs_copy_file(const char *from, const char *to, mode_t mode, struct error *err);
 /* The same of an open one; `from` is its name for messages. */
