@@ -2,16 +2,49 @@
 /* quiz exec ID PROGRAM..., quiz shell [ID]: further programs in a machine that is up. */
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "cmd/commands.h"
 #include "run/client.h"
+#include "spec/status.h"
 #include "run/unseen.h"
+
+/* The kernel's crash as the machine's supervisor knows it, or NULL. Caller frees. */
+static char *crash_of(const struct client *c)
+{
+	const char *title = json_string_value(json_object_get(client_status(c), "crash"));
+	const char *text = json_string_value(json_object_get(client_status(c), "crash_text"));
+
+	if (!title)
+		return NULL;
+	return text ? mem_strdup(text) : mem_printf("quiz: crash: %s\n", title);
+}
+
+/*
+ * A program that ended well while the kernel crashed has not. In a machine that had crashed before it is somebody who
+ * looks at what is left, and his programs' status is their own.
+ */
+static void tell_crash(const struct context *ctx, const char *id, int *status)
+{
+	_cleanup_free_ char *crash = NULL;
+	struct client *c;
+
+	if (client_open(&ctx->paths, id, "verdict", &c, NULL) < 0)
+		return;
+	crash = crash_of(c);
+	client_free(c);
+	if (!crash)
+		return;
+	fputs(crash, stderr);
+	*status = STATUS_CRASH;
+}
 
 static int run_in(const char *id, const struct runspec *rs, struct error *err)
 {
 	_cleanup_context_ struct context ctx = { 0 };
 	struct run_program p = { .has_stdin = true };
+	_cleanup_free_ char *before = NULL;
 	struct client *c;
 	int r, status = 0;
 
@@ -24,7 +57,10 @@ static int run_in(const char *id, const struct runspec *rs, struct error *err)
 	if (p.tty && getenv("TERM"))
 		strv_addf(&p.env, "TERM=%s", getenv("TERM"));
 	runspec_add_env(rs, &p.env);
+	before = crash_of(c);
 	r = client_exec(c, &p, &status, err);
+	if (r == 0 && !before)
+		tell_crash(&ctx, client_id(c), &status);
 	if (r < 0 && err->kind == ERROR_MISSING && p.argv.n)
 		unseen_hint_up(client_id(c), client_status(c), p.argv.v[0], err);
 	strv_clear(&p.env);

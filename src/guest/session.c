@@ -33,6 +33,7 @@
 #include "guest/spare.h"
 #include "guest/spawn.h"
 
+#define EXIT_RECORDS 64 /* of the kernel's log, sent before the end of a program that is not the last */
 #define TTY_PENDING_MAX (128 * 1024) /* more than a pty buffers in the kernel (64 KiB and a page) */
 #define CREDIT_MAX (1u << 30)
 #define CREDIT_STEP (WIRE_WINDOW / 4) /* give credit back in pieces of this size */
@@ -506,6 +507,8 @@ static void advance(struct session *s)
 		;
 	if (s->out[WIRE_STDOUT].fd >= 0 || s->out[WIRE_STDERR].fd >= 0 || !has_said_all(s) || !channel_can_answer())
 		return;
+	if (!s->is_last)
+		kmsg_forward(EXIT_RECORDS); /* what the kernel said of it is known before its end is */
 	send_exit(s);
 	if (s->is_last)
 		channel_flush(); /* nothing that is left to do is worth waiting for */

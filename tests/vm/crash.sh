@@ -215,6 +215,14 @@ if [ -z "$flavour" ]; then
 	kept=$(printf '%s\n' "$err_out" | sed -n 's/^quiz: machine \([^ ]*\) stays up.*/\1/p')
 	status "--on-crash=keep: the machine is there" 0 quiz exec "$kept" true
 	status "--on-crash=keep: until it is stopped" 0 quiz stop "$kept"
+	# A further program in a machine that stays: it ends well, and the kernel has crashed under it.
+	status "--keep" 0 quiz --keep -C "insmod $tree/crashme.ko"
+	kept=$(printf '%s\n' "$err_out" | sed -n 's/^quiz: machine \([^ ]*\) stays up.*/\1/p')
+	status "exec, before" 0 quiz exec "$kept" true
+	status "exec: the kernel crashes under it" 122 quiz exec "$kept" sh -c '(echo null >/proc/crashme); exit 0'
+	like "exec: what" "$err_out" "*NULL pointer dereference in crashme_null*"
+	status "exec, to look at what is left" 0 quiz exec "$kept" true
+	quiz stop "$kept" >/dev/null 2>&1
 	# The user reads of it while the program goes on: only then does he let it end.
 	quiz --on-crash=keep --timeout 10m -C "insmod $tree/crashme.ko; (echo null >/proc/crashme); while [ ! -e /shared/go ]; do sleep 0.1; done" >"$scratch/kept.out" 2>"$scratch/kept.err" </dev/null &
 	pid=$!
