@@ -122,7 +122,6 @@ static void on_up(void *ctx, struct guest *g, const struct wire_hello *hello)
  * that is too slow: guest/boot.c. Nothing in the guest mends that, and no
  * template must be made of it: the machine boots again.
  */
-#define WRONG_TIMERS_MAX 5
 #define BOOT_LINE_MAX	 256
 
 static void watch_timer(struct supervisor *s, const char *text, size_t n)
@@ -138,6 +137,7 @@ static void watch_timer(struct supervisor *s, const char *text, size_t n)
 		if (strstr(str_cstr(&s->boot_line), "APIC frequency too slow, disabling apic timer") ||
 		    strstr(str_cstr(&s->boot_line), WIRE_TIMER_IS_WRONG)) {
 			s->n_wrong_timers++;
+			s->has_wrong_timer = true;
 			sup_start_over(s, WIRE_TIMER_IS_WRONG ", as it does when its host is busy");
 			return;
 		}

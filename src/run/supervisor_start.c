@@ -34,7 +34,7 @@ static int start_cold(struct supervisor *s, struct error *err)
 
 /*
  * A clone that did not come to life: the template is bad, the run goes on
- * cold. From a timer, as the caller of sup_lost() may be a callback of the
+ * cold. A machine whose timer is wrong: from the beginning. From a timer, as the caller of sup_lost() may be a callback of the
  * guest that is to be freed.
  */
 static void retry_cold(void *ctx)
@@ -42,14 +42,17 @@ static void retry_cold(void *ctx)
 	struct supervisor *s = ctx;
 	_cleanup_free_ char *text = NULL;
 	struct error err = ERROR_INIT;
+	bool is_timer = s->has_wrong_timer;
 
 	s->timer_retry = 0;
+	s->has_wrong_timer = false;
 	if (s->state >= SUP_DYING)
 		return;
 	text = mem_printf("%s (%s); the machine boots %s",
-			  !s->template		? "the machine is no good" :
+			  !s->template || is_timer ? "the machine is no good" :
 			  s->template->is_new ? "no template can be made" : "the template can not be used and is removed",
-			  s->out->lost_why ? s->out->lost_why : "it did not load", s->template ? "without one" : "again");
+			  s->out->lost_why ? s->out->lost_why : "it did not load",
+			  !s->template || is_timer ? "again" : "without one");
 	s->state = SUP_BOOT; /* what the VMMs still had to do fails when they are freed, and means nothing */
 	loop_timer_remove(s->loop, s->timer_channel);
 	loop_timer_remove(s->loop, s->timer_hang);
@@ -61,8 +64,12 @@ static void retry_cold(void *ctx)
 	sessions_end(s->sessions); /* the program, if it was asked for already */
 	if (s->opt.spec->verbosity)
 		s->opt.note(text);
-	free(s->out->template_why);
-	s->out->template_why = take_ptr(s->out->lost_why);
+	if (!is_timer) {
+		free(s->out->template_why);
+		s->out->template_why = take_ptr(s->out->lost_why);
+	}
+	free(s->out->lost_why);
+	s->out->lost_why = NULL;
 	guest_free(s->guest);
 	s->guest = NULL;
 	ram_copy_free(s->ram_copy);
@@ -77,7 +84,8 @@ static void retry_cold(void *ctx)
 	analyser_free(s->analyser);
 	s->analyser = s->out->analyser = sup_new_analyser(s);
 	s->is_up = s->out->made_template = false;
-	if (start_cold(s, &err) < 0)
+	/* A wrong timer is nothing but bad luck: the next machine may become a template, unless it is to go on whatever it has. */
+	if ((is_timer && s->n_wrong_timers < WRONG_TIMERS_MAX ? sup_start(s, &err) : start_cold(s, &err)) < 0)
 		sup_setup_failed(s, &err);
 }
 

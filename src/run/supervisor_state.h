@@ -110,7 +110,9 @@ struct supervisor {
 	bool is_off;
 	uint64_t timer_channel, timer_retry;
 	struct str boot_line; /* of the console, while the machine boots: see watch_timer() */
+#define WRONG_TIMERS_MAX 5
 	unsigned n_wrong_timers; /* machines given up for it */
+	bool has_wrong_timer;	 /* so is the one at hand */
 	void (*hang_done)(struct supervisor *s); /* a hang report is under way; what comes after it */
 	uint64_t timer_report, timer_keys;
 	bool has_stacks;     /* the agent has made the kernel print them */
