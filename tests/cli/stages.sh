@@ -101,7 +101,7 @@ done
 # it goes on with what it has.
 for words in 'APIC frequency too slow, disabling apic timer' 'quiz-init: the kernel has measured its timer wrongly (31250 kHz for 62500)'; do
 	forget_templates
-	script "at boot console [    0.1] $words"
+	script "at boot console [    0.1] $words" 'at boot wait 100' # the kernel says it long before the agent begins
 	status "a wrong timer" 3 quiz -v sh -c 'exit 3'
 	like "is told" "$err_out" "*the kernel has measured its timer wrongly, as it does when its host is busy*"
 	is "and tried some times" "$(grep -c ^argv "$FAKE_VMM_LOG")" 6

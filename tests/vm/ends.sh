@@ -63,6 +63,7 @@ killed() { # NAME WHEN OPTION...: QEMU is there, and then WHEN holds
 	wait "$pid" 2>/dev/null
 }
 mkdir -m 700 "$QUIZ_TEMPLATE_DIR"
+wait_for 120 no_qemu # the runs above may have left a template in the making
 killed "it has just begun" at_once --cold
 killed "the kernel boots" has_spoken --cold
 killed "the program runs" is_up --cold
