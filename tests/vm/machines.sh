@@ -359,7 +359,7 @@ is "/shared comes back" "$(cd "$artifacts" && find . -type l -o -type f | sort)"
 ./root"
 is "not with the guest's mode" "$(stat -c %a "$artifacts")" "755"
 status "a share" 125 quiz --share "$scratch:/mnt" true
-like "is refused" "$err_out" "*9p*"
+like "is refused" "$err_out" "*--share needs CONFIG_9P_FS*hint: quiz kernel *"
 status "a panic" 122 quiz sh -c 'echo lost >/shared/file; echo c >/proc/sysrq-trigger; sleep 10'
 like "is a word about what was lost" "$err_out" "*cannot bring '/shared' back*"
 like "which the record keeps" "$(quiz runs show .)" "*note *'/shared'*"
