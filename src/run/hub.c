@@ -26,10 +26,11 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "sys/fdpass.h"
 #include "sys/fs.h"
+#include "sys/listener.h"
 #include "sys/lock.h"
 #include "sys/loop.h"
-#include "sys/fdpass.h"
 
 #define BURST 32
 #define QUEUE_BYTES_MAX (4u << 20) /* bytes that wait for one member */
@@ -55,7 +56,7 @@ struct connection {
 struct hub {
 	struct loop *loop;
 	const char *dir;
-	int listen_fd;
+	struct listener *listener;
 	struct connection *connections[CONNECTIONS_MAX];
 	size_t n_members;
 	bool is_over;
@@ -321,32 +322,25 @@ static void on_message(void *ctx, int fd, short events)
 	close_connection(c);
 }
 
-static void on_accept(void *ctx, int listen_fd, short events)
+static void on_connection(void *ctx, int fd_consumed)
 {
 	struct hub *h = ctx;
-	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct ucred cred;
-	socklen_t len = sizeof(cred);
 	struct connection *c;
 	size_t slot = 0;
 
-	(void)events;
-	if (fd < 0)
-		return;
 	while (slot < CONNECTIONS_MAX && h->connections[slot])
 		slot++;
-	/* The folder is 0700, but a descriptor may have been passed on. */
-	if (slot == CONNECTIONS_MAX || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 || cred.uid != geteuid()) {
-		close(fd);
+	if (slot == CONNECTIONS_MAX) {
+		close(fd_consumed);
 		return;
 	}
 	c = mem_alloc(sizeof(*c));
 	c->hub = h;
-	c->fd = fd;
+	c->fd = fd_consumed;
 	c->frames_fd = -1;
 	c->last = &c->first;
 	h->connections[slot] = c;
-	loop_fd(h->loop, fd, POLLIN, on_message, c);
+	loop_fd(h->loop, c->fd, POLLIN, on_message, c);
 }
 
 static void on_first_join_late(void *ctx)
@@ -364,15 +358,15 @@ int hub_run(const char *dir, int listen_fd, int lock_fd, struct error *err)
 
 	h->loop = loop_new();
 	h->dir = dir;
-	h->listen_fd = listen_fd;
 	if (fcntl(listen_fd, F_SETFL, O_NONBLOCK) < 0 || fcntl(lock_fd, F_GETFD) < 0) {
 		loop_free(h->loop);
 		free(h);
 		return error_sys(err, errno, "use the descriptors of a hub");
 	}
-	loop_fd(h->loop, listen_fd, POLLIN, on_accept, h);
+	h->listener = listener_new(h->loop, listen_fd, on_connection, h);
 	loop_timer(h->loop, FIRST_JOIN_MS, on_first_join_late, h);
 	loop_run(h->loop);
+	listener_free(h->listener);
 	loop_free(h->loop);
 	free(h);
 	return 0;

@@ -63,8 +63,8 @@ struct hub_table {
 
 /*
  * The hub's whole life, in a process of its own: listen_fd is bound and
- * listening, lock_fd holds the folder's "lock". Returns when the last member
- * has left; the folder is gone then.
+ * listening and is taken over, lock_fd holds the folder's "lock". Returns when
+ * the last member has left; the folder is gone then.
  */
 int hub_run(const char *dir, int listen_fd, int lock_fd, struct error *err);
 

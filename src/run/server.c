@@ -25,6 +25,7 @@
 
 #include "run/supervisor_state.h"
 #include "sys/fs.h"
+#include "sys/listener.h"
 
 #define CLIENTS_MAX 128
 #define WATCH_QUEUE_MAX (1u << 20) /* bytes that a watcher may lag behind */
@@ -50,7 +51,7 @@ struct client {
 
 struct server {
 	struct supervisor *s;
-	int fd;
+	struct listener *listener;
 	char *path; /* owned */
 	struct client *clients[CLIENTS_MAX];
 };
@@ -472,35 +473,23 @@ static void client_drop(struct client *c)
 	free(c);
 }
 
-/* The folder is 0700, but a descriptor may have been passed on: only our own user may talk to us. */
-static bool is_our_user(int fd)
-{
-	struct ucred cred;
-	socklen_t len = sizeof(cred);
-
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 && cred.uid == geteuid();
-}
-
-static void on_accept(void *ctx, int listen_fd, short events)
+static void on_connection(void *ctx, int fd_consumed)
 {
 	struct server *sv = ctx;
-	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct channel_callbacks cb = { .frame = on_client_frame, .closed = on_client_closed };
 	struct client *c;
 	size_t slot = 0;
 
-	if (fd < 0)
-		return;
 	while (slot < CLIENTS_MAX && sv->clients[slot])
 		slot++;
-	if (slot == CLIENTS_MAX || !is_our_user(fd)) {
-		close(fd);
+	if (slot == CLIENTS_MAX) {
+		close(fd_consumed);
 		return;
 	}
 	c = mem_alloc(sizeof(*c));
 	c->server = sv;
 	cb.ctx = c;
-	c->ch = channel_new(sv->s->loop, fd, true, &cb);
+	c->ch = channel_new(sv->s->loop, fd_consumed, true, &cb);
 	sv->clients[slot] = c;
 }
 
@@ -522,9 +511,8 @@ int server_new(struct supervisor *s, struct server **ret, struct error *err)
 		return error_sys(err, errno, "listen at '%s'", path);
 	sv = mem_alloc(sizeof(*sv));
 	sv->s = s;
-	sv->fd = take_fd(&fd);
 	sv->path = take_ptr(path);
-	loop_fd(s->loop, sv->fd, POLLIN, on_accept, sv);
+	sv->listener = listener_new(s->loop, take_fd(&fd), on_connection, sv);
 	*ret = sv;
 	return 0;
 }
@@ -538,8 +526,7 @@ void server_free(struct server *sv)
 			channel_free(sv->clients[i]->ch);
 			free(sv->clients[i]);
 		}
-	loop_fd_remove(sv->s->loop, sv->fd);
-	close_fd(&sv->fd);
+	listener_free(sv->listener);
 	unlink(sv->path);
 	free(sv->path);
 	free(sv);

@@ -3,6 +3,7 @@
 
 #include "sys/fdpass.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -41,6 +42,10 @@ ssize_t fdpass_receive(int fd, void *buf, size_t n, int *ret_fd)
 	struct cmsghdr *c = got >= 0 ? CMSG_FIRSTHDR(&m) : NULL;
 
 	*ret_fd = -1;
+	if (got >= 0 && !c && m.msg_flags & MSG_CTRUNC) {
+		errno = EMFILE; /* it came, and found no room */
+		return -1;
+	}
 	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 		return got;
 	/* A sender may attach several, and alignment has room for a second one. */

@@ -326,8 +326,8 @@ void loop_run(struct loop *l)
 		timeout_ms = next_timeout_ms(l, asked_ms);
 		last_timer = l->next_timer;
 		n = poll(l->pfds, l->n_pfds, timeout_ms);
-		if (n < 0 && errno != EINTR && errno != EAGAIN)
-			abort(); /* EFAULT, EINVAL, ENOMEM: a bug of ours */
+		if (n < 0 && errno != EINTR && errno != EAGAIN && errno != ENOMEM)
+			abort(); /* EFAULT, EINVAL: a bug of ours */
 		for (size_t i = 0; n > 0 && i < l->n_pfds && !l->is_stopped; i++) {
 			short re = l->pfds[i].revents;
 

@@ -21,13 +21,18 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "image/layer.h"
+#include "sys/fdpass.h"
 #include "sys/fs.h"
+#include "sys/listener.h"
 #include "sys/lock.h"
 #include "sys/loop.h"
 #include "sys/proc.h"
@@ -38,8 +43,8 @@ static char dir[] = "/tmp/quiz-test-faults-XXXXXX";
 /* ---- the system ---- */
 
 static struct {
-	int fsync_errno, close_errno, readdir_errno; /* 0: it works */
-	unsigned n_fsync;
+	int fsync_errno, close_errno, readdir_errno, accept_errno; /* 0: it works */
+	unsigned n_fsync, n_accept;
 	bool is_nfs;
 	int signal_in_child;
 } faults;
@@ -91,6 +96,15 @@ struct dirent *readdir(DIR *d)
 		return e;
 	errno = faults.readdir_errno;
 	return NULL;
+}
+
+int accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
+{
+	faults.n_accept++;
+	if (!faults.accept_errno)
+		return (int)syscall(SYS_accept4, fd, addr, len, flags);
+	errno = faults.accept_errno;
+	return -1;
 }
 
 pid_t fork(void)
@@ -268,6 +282,144 @@ static void a_signal_in_a_young_child_is_not_ours(void **state)
 	loop_free(loop);
 }
 
+/* ---- connections ---- */
+
+struct guests {
+	struct loop *loop;
+	unsigned n;
+};
+
+static void let_in(void *ctx, int fd_consumed)
+{
+	struct guests *g = ctx;
+
+	g->n++;
+	close(fd_consumed);
+	loop_stop(g->loop);
+}
+
+static struct sockaddr_un address_in_dir(const char *name)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s/%s", dir, name);
+	return a;
+}
+
+static int listen_in_dir(const char *name)
+{
+	struct sockaddr_un a = address_in_dir(name);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	return fd;
+}
+
+static int connect_in_dir(const char *name)
+{
+	struct sockaddr_un a = address_in_dir(name);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	return fd;
+}
+
+/* Nobody is turned away, nothing dies, and no processor is kept busy with asking again and again. */
+static void who_can_not_be_let_in_waits(void **state)
+{
+	static const int errnums[] = { EMFILE, ENFILE, ENOMEM, ENOBUFS };
+
+	for (size_t i = 0; i < ARRAY_SIZE(errnums); i++) {
+		_cleanup_free_ char *name = mem_printf("sock%zu", i);
+		struct guests g = { .loop = loop_new() };
+		struct listener *li = listener_new(g.loop, listen_in_dir(name), let_in, &g);
+		int fd = connect_in_dir(name);
+		uint64_t start = loop_now_ms();
+
+		faults.n_accept = 0;
+		faults.accept_errno = errnums[i];
+		for (int k = 0; k < 20; k++) { /* as often as the loop likes, for a moment */
+			loop_timer(g.loop, 0, stop, g.loop);
+			loop_run(g.loop);
+		}
+		assert_in_range(faults.n_accept, 1, 1 + (loop_now_ms() - start) / 100);
+		assert_int_equal(g.n, 0);
+		faults.accept_errno = 0;
+		loop_run(g.loop);
+		assert_int_equal(g.n, 1);
+		listener_free(li);
+		loop_free(g.loop);
+		close(fd);
+	}
+}
+
+static void heal_now(void *ctx)
+{
+	faults.accept_errno = 0;
+}
+
+/* It has left the queue, or there was none: the next one need not wait. */
+static void a_connection_that_went_away_holds_up_nobody(void **state)
+{
+	static const int errnums[] = { ECONNABORTED, EAGAIN, EINTR };
+
+	for (size_t i = 0; i < ARRAY_SIZE(errnums); i++) {
+		_cleanup_free_ char *name = mem_printf("gone%zu", i);
+		struct guests g = { .loop = loop_new() };
+		struct listener *li = listener_new(g.loop, listen_in_dir(name), let_in, &g);
+		int fd = connect_in_dir(name);
+
+		faults.n_accept = 0;
+		faults.accept_errno = errnums[i];
+		loop_timer(g.loop, 0, heal_now, NULL);
+		loop_run(g.loop);
+		assert_int_equal(g.n, 1);
+		assert_true(faults.n_accept >= 2);
+		listener_free(li);
+		loop_free(g.loop);
+		close(fd);
+	}
+}
+
+static void a_listener_that_waits_can_be_freed(void **state)
+{
+	struct guests g = { .loop = loop_new() };
+	struct listener *li = listener_new(g.loop, listen_in_dir("freed"), let_in, &g);
+	int fd = connect_in_dir("freed");
+
+	faults.accept_errno = EMFILE;
+	loop_timer(g.loop, 0, stop, g.loop);
+	loop_run(g.loop);
+	listener_free(li);
+	loop_timer(g.loop, 200, stop, g.loop); /* longer than it waits */
+	loop_run(g.loop);
+	assert_int_equal(g.n, 0);
+	loop_free(g.loop);
+	close(fd);
+}
+
+static void a_descriptor_without_room_is_told(void **state)
+{
+	struct rlimit before, none;
+	int sv[2], got = 0;
+	char c = 'x';
+	ssize_t n;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
+	assert_int_equal(fdpass_send(sv[0], &c, 1, STDIN_FILENO), 1);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){ 0, before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	n = fdpass_receive(sv[1], &c, 1, &got);
+	assert_int_equal(errno, EMFILE);
+	assert_int_equal(n, -1);
+	assert_int_equal(got, -1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	close(sv[0]);
+	close(sv[1]);
+}
+
 /* ---- archives ---- */
 
 static size_t archive(const char *path, uint8_t *buf, size_t cap)
@@ -401,6 +553,10 @@ int main(void)
 		cmocka_unit_test_teardown(a_listing_that_breaks_off_is_none, heal),
 		cmocka_unit_test_teardown(a_holder_on_a_network_is_no_dead_one, heal),
 		cmocka_unit_test_teardown(a_signal_in_a_young_child_is_not_ours, heal),
+		cmocka_unit_test_teardown(who_can_not_be_let_in_waits, heal),
+		cmocka_unit_test_teardown(a_connection_that_went_away_holds_up_nobody, heal),
+		cmocka_unit_test_teardown(a_listener_that_waits_can_be_freed, heal),
+		cmocka_unit_test_teardown(a_descriptor_without_room_is_told, heal),
 		cmocka_unit_test_teardown(an_archive_tells_what_it_lacks, heal),
 		cmocka_unit_test_teardown(a_copy_that_is_lost_at_close_is_none, heal),
 		cmocka_unit_test_teardown(lasting_images_are_synced, heal),
