@@ -214,6 +214,17 @@ bool strv_has(const struct strv *sv, const char *s)
 	return false;
 }
 
+static int compare_texts(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void strv_sort(struct strv *sv)
+{
+	if (sv->n)
+		qsort(sv->v, sv->n, sizeof(*sv->v), compare_texts);
+}
+
 void strv_split(struct strv *sv, const char *s, const char *seps)
 {
 	while (*s) {

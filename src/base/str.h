@@ -52,6 +52,7 @@ void strv_addf(struct strv *sv, const char *fmt, ...) _printf_(2, 3);
 void strv_add_take(struct strv *sv, char *s_consumed);
 void strv_add_all(struct strv *sv, char *const *v); /* v is NULL-terminated or NULL */
 bool strv_has(const struct strv *sv, const char *s);
+void strv_sort(struct strv *sv); /* by bytes, whatever the locale */
 /* Splits on any of `seps`, dropping empty pieces. */
 void strv_split(struct strv *sv, const char *s, const char *seps);
 

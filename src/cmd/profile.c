@@ -30,10 +30,11 @@ static json_t *profile_json(const struct profile *p)
 	for (int i = 0; i < PROFILE_N_PHASES; i++)
 		if (p->has_hook[i])
 			json_array_append_new(hooks, json_string(profile_phase_name((enum profile_phase)i)));
-	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b}", "name", p->name, "summary", p->summary,
+	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:s?}", "name", p->name, "summary", p->summary,
 			 "origin", p->origin, "dir", p->dir, "needs", words_json(&p->needs), "after",
 			 words_json(&p->after), "conflicts", words_json(&p->conflicts), "options", options, "hooks",
-			 hooks, "files", p->has_files);
+			 hooks, "files", p->has_files, "problem",
+			 p->problem);
 }
 
 /* Workspace, configuration and folders, as a run would see them. */
@@ -47,13 +48,40 @@ static int find_dirs(struct profile_dirs *dirs, struct error *err)
 	return 0;
 }
 
+/* The healthy ones and the broken ones, each on its line; the status tells of the broken ones too. */
+static int print_profiles(const struct profile *list, size_t n, bool as_json, struct error *err)
+{
+	_cleanup_str_ struct str broken = STR_INIT;
+	json_t *json = as_json ? json_array() : NULL;
+	const char *first = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct profile *p = &list[i];
+
+		if (json)
+			json_array_append_new(json, profile_json(p));
+		else
+			printf("%-12s  %-9s  %s%s\n", p->name, p->origin, p->problem ? "broken: " : "",
+			       p->problem ? p->problem : p->summary);
+		if (!p->problem)
+			continue;
+		str_addf(&broken, "%s'%s'", first ? ", " : "", p->name);
+		first = first ? first : p->name;
+	}
+	if (json)
+		command_print_json(json);
+	if (!first)
+		return 0;
+	error_set(err, ERROR_USAGE, "can not be used: %s", str_cstr(&broken));
+	return error_hint(err, "quiz profile show %s says why", first);
+}
+
 static int list_main(int argc, char **argv, struct error *err)
 {
 	_cleanup_strv_ struct strv words = STRV_INIT;
 	bool as_json = false;
 	struct profile_dirs dirs = { 0 };
 	struct profile *list = NULL;
-	json_t *json;
 	size_t n = 0;
 	int rc;
 
@@ -61,19 +89,11 @@ static int list_main(int argc, char **argv, struct error *err)
 	    command_want_words(&words, 0, 0, "profile list", "[--json]", err) < 0 || find_dirs(&dirs, err) < 0)
 		return -1;
 	rc = profile_list(&dirs, &list, &n, err);
-	json = as_json ? json_array() : NULL;
-	for (size_t i = 0; i < n; i++) {
-		if (json)
-			json_array_append_new(json, profile_json(&list[i]));
-		else
-			printf("%-12s  %-9s  %s\n", list[i].name, list[i].origin, list[i].summary);
+	if (rc == 0)
+		rc = print_profiles(list, n, as_json, err);
+	for (size_t i = 0; i < n; i++)
 		profile_clear(&list[i]);
-	}
 	free(list);
-	if (json && rc == 0)
-		command_print_json(json);
-	else
-		json_decref(json);
 	profile_dirs_clear(&dirs);
 	return rc;
 }

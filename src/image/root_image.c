@@ -485,11 +485,6 @@ int root_image_from_dir(const char *dir, const char *image_path, const struct pr
 
 /* ---- what is read from files ---- */
 
-static int compare_texts(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /* Value of a field at the start of a line, up to its end; NULL when the paragraph has none. */
 static const char *field_value(const char *line, const char *name, size_t *ret_len)
 {
@@ -533,8 +528,7 @@ void root_image_packages(const char *text, struct strv *ret)
 		if (*text)
 			text++;
 	}
-	if (ret->n)
-		qsort(ret->v, ret->n, sizeof(char *), compare_texts);
+	strv_sort(ret);
 }
 
 char *root_image_os_release(const char *text, const char *key)

@@ -111,6 +111,7 @@ static int names_of_all(const struct profile_dirs *dirs, struct strv *ret, struc
 				strv_add(ret, names.v[k]);
 		}
 	}
+	strv_sort(ret);
 	return 0;
 }
 
@@ -163,10 +164,10 @@ static int node_read(struct node *n, struct error *err)
 	return 0;
 }
 
-static int node_load(const struct profile_dirs *dirs, const char *name, struct node *ret, struct error *err)
+/* Where it is, not yet what it says. ERROR_USAGE with the nearest name. */
+static int node_find(const struct profile_dirs *dirs, const char *name, struct node *ret, struct error *err)
 {
 	struct place p[N_PLACES];
-	struct node n = { 0 };
 
 	places(dirs, p);
 	for (size_t i = 0; i < N_PLACES; i++) {
@@ -175,19 +176,28 @@ static int node_load(const struct profile_dirs *dirs, const char *name, struct n
 
 		if (!file || !fs_exists(file))
 			continue;
-		n.profile.name = mem_strdup(name);
-		n.profile.dir = take_ptr(dir);
-		n.profile.origin = mem_strdup(p[i].origin);
-		n.file = take_ptr(file);
-		n.is_untrusted = i == 0 && !dirs->workspace_is_trusted;
-		if (node_read(&n, err) < 0) {
-			node_clear(&n);
-			return -1;
-		}
-		*ret = n;
+		*ret = (struct node){ .is_untrusted = i == 0 && !dirs->workspace_is_trusted };
+		ret->profile.name = mem_strdup(name);
+		ret->profile.dir = take_ptr(dir);
+		ret->profile.origin = mem_strdup(p[i].origin);
+		ret->file = take_ptr(file);
 		return 0;
 	}
 	return unknown_profile(dirs, name, err);
+}
+
+static int node_load(const struct profile_dirs *dirs, const char *name, struct node *ret, struct error *err)
+{
+	struct node n = { 0 };
+
+	if (node_find(dirs, name, &n, err) < 0)
+		return -1;
+	if (node_read(&n, err) < 0) {
+		node_clear(&n);
+		return -1;
+	}
+	*ret = n;
+	return 0;
 }
 
 /* ---- Options ---- */
@@ -531,6 +541,23 @@ int profile_load(const struct profile_dirs *dirs, const char *name, struct profi
 	return 0;
 }
 
+/* What can be said of one that can not be read: its name, its place and why. */
+static int profile_broken(const struct profile_dirs *dirs, const char *name, const struct error *why,
+			  struct profile *ret, struct error *err)
+{
+	struct node n = { 0 };
+
+	if (node_find(dirs, name, &n, err) < 0)
+		return -1;
+	*ret = (struct profile){ .name = take_ptr(n.profile.name),
+				 .dir = take_ptr(n.profile.dir),
+				 .origin = take_ptr(n.profile.origin),
+				 .summary = mem_strdup(""),
+				 .problem = mem_strdup(why->text) };
+	node_clear(&n);
+	return 0;
+}
+
 int profile_list(const struct profile_dirs *dirs, struct profile **ret, size_t *ret_n, struct error *err)
 {
 	_cleanup_strv_ struct strv names = STRV_INIT;
@@ -540,15 +567,12 @@ int profile_list(const struct profile_dirs *dirs, struct profile **ret, size_t *
 	if (names_of_all(dirs, &names, err) < 0)
 		return -1;
 	for (size_t i = 0; i < names.n; i++) {
+		struct error why = ERROR_INIT, gone = ERROR_INIT;
 		struct profile p = { 0 };
 
-		if (profile_load(dirs, names.v[i], &p, err) < 0) {
-			for (size_t k = 0; k < n; k++)
-				profile_clear(&list[k]);
-			free(list);
-			return -1;
-		}
-		*VEC_PUSH(list, n) = p;
+		if (profile_load(dirs, names.v[i], &p, &why) == 0 ||
+		    profile_broken(dirs, names.v[i], &why, &p, &gone) == 0)
+			*VEC_PUSH(list, n) = p;
 	}
 	*ret = list;
 	*ret_n = n;

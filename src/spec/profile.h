@@ -191,9 +191,10 @@ struct profile {
 	size_t n_options;
 	bool has_hook[PROFILE_N_PHASES];
 	bool has_files;
+	char *problem; /* owned; of a list: why it can not be used (and only name, dir and origin are known), or NULL */
 };
 
-/* All that can be found, sorted by name. A broken one is an error that names it. */
+/* All that can be found, sorted by name, with the broken ones: one person's mistake hides nobody's profiles. */
 int profile_list(const struct profile_dirs *dirs, struct profile **ret, size_t *ret_n, struct error *err);
 /* One by name. ERROR_USAGE with the nearest name. */
 int profile_load(const struct profile_dirs *dirs, const char *name, struct profile *ret, struct error *err);

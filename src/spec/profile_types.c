@@ -19,6 +19,7 @@ void profile_clear(struct profile *p)
 	free(p->dir);
 	free(p->summary);
 	free(p->origin);
+	free(p->problem);
 	strv_clear(&p->needs);
 	strv_clear(&p->after);
 	strv_clear(&p->conflicts);

@@ -450,11 +450,6 @@ void fs_sweep_temp_files(const char *dir)
 	}
 }
 
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 int fs_list(const char *path, struct strv *ret, struct error *err)
 {
 	DIR *d = opendir(path);
@@ -470,8 +465,7 @@ int fs_list(const char *path, struct strv *ret, struct error *err)
 	closedir(d);
 	if (saved && saved != ENOENT) /* removed meanwhile: nothing is in it */
 		return error_sys(err, saved, "list '%s'", path);
-	if (ret->n)
-		qsort(ret->v, ret->n, sizeof(char *), compare_names);
+	strv_sort(ret);
 	return 0;
 }
 

@@ -286,6 +286,31 @@ static void broken_files(void **state)
 	}
 }
 
+/* One that can not be read hides none of the others. */
+static void list_with_broken(void **state)
+{
+	struct fixture *f = *state;
+	struct profile *list;
+	size_t n, n_broken = 0;
+
+	user_profile(f, "a-broken", "[profile]\nsummary = x\nmodlues = a\n");
+	user_profile(f, "zzz-good", "[profile]\nsummary = fine\n");
+	assert_int_equal(profile_list(&f->dirs, &list, &n, &f->err), 0);
+	assert_string_equal(list[0].name, "a-broken");
+	assert_string_equal(list[0].origin, "user");
+	assert_non_null(strstr(list[0].problem, "profile.conf:3: unknown key 'modlues'"));
+	assert_string_equal(list[n - 1].summary, "fine");
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0)
+			assert_true(strcmp(list[i - 1].name, list[i].name) < 0);
+		n_broken += list[i].problem != NULL;
+	}
+	assert_int_equal(n_broken, 1);
+	for (size_t i = 0; i < n; i++)
+		profile_clear(&list[i]);
+	free(list);
+}
+
 static void trust(void **state)
 {
 	struct fixture *f = *state;
@@ -325,7 +350,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(shipped),	T(memdev_options), T(blockdev),	    T(module_parameters), T(order), T(circles_and_conflicts),
-		T(bad_options), T(config_values),  T(conditions),   T(broken_files),	  T(trust), T(directives),
+		T(bad_options), T(config_values),  T(conditions),   T(broken_files),	  T(list_with_broken), T(trust), T(directives),
 		T(memdev),
 	};
 
