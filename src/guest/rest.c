@@ -49,7 +49,7 @@ static void own_pages(int pagemap, uintptr_t from, uintptr_t to)
 			volatile char *p = (volatile char *)from;
 
 			if ((entries[i] & PAGE_PRESENT) && !(entries[i] & PAGE_EXCLUSIVE))
-				*p = *p;
+				*p = *p; // cppcheck-suppress selfAssignment
 		}
 	}
 }

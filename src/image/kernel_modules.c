@@ -244,8 +244,10 @@ static int read_stripped(const char *path, const char *arch, const char *tmp, st
 		return -1;
 	if (!tool || !ret->len || !memmem(ret->p, ret->len, ".debug_info", strlen(".debug_info")))
 		return 0;
-	if (proc_run(argv, NULL, NULL) < 0)
+	if (proc_run(argv, NULL, NULL) < 0) {
+		unlink(tmp);
 		return 0;
+	}
 	str_truncate(ret, 0);
 	r = fs_read(tmp, MODULE_MAX, ret, err);
 	unlink(tmp);

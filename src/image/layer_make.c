@@ -10,6 +10,7 @@
 
 #include "image/erofs.h"
 #include "image/layer_stage.h"
+#include "sys/fs.h"
 
 /* Copies what the tree's files name, in the tree's order: neighbours in a folder are neighbours in the image. */
 static int copy_sources(struct erofs_writer *w, struct tree_node *n, struct error *err)
@@ -53,6 +54,8 @@ int layer_make(struct tree_node *top, const char *fstype, const char *path, uint
 		return error_sys(err, errno, "create '%s'", path);
 	if (make_erofs(top, fd, ret_bytes, err) < 0)
 		return error_wrap(err, "'%s'", path);
+	if (fs_close_written(&fd) < 0)
+		return error_sys(err, errno, "write '%s'", path);
 	return 0;
 }
 

@@ -95,9 +95,11 @@ static int run_with_input(const char *const *argv, const char *dir, const struct
 	if (fs_write_atomic(path, str_cstr(input), input->len, 0600, false, err) < 0)
 		return -1;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		error_sys(err, errno, "open '%s'", path);
 	unlink(path);
 	if (fd < 0)
-		return error_sys(err, errno, "open '%s'", path);
+		return -1;
 	in.fd = fd;
 	return proc_run_spec(&spec, &out, err);
 }

@@ -21,6 +21,7 @@ struct cached {
 	uint64_t bytes;
 	time_t used;
 	bool is_temp; /* of a builder that was killed, if it is old */
+	bool is_dir;  /* where it laid a tree out */
 };
 
 static int compare_used(const void *pa, const void *pb)
@@ -30,8 +31,12 @@ static int compare_used(const void *pa, const void *pb)
 	return (a->used > b->used) - (a->used < b->used);
 }
 
-static int drop(int dir_fd, const struct cached *c, uint64_t *freed, struct error *err)
+static int drop(const char *dir, int dir_fd, const struct cached *c, uint64_t *freed, struct error *err)
 {
+	_cleanup_free_ char *path = fs_join(dir, c->name);
+
+	if (c->is_dir)
+		return fs_remove_tree(path, NULL, err);
 	if (unlinkat(dir_fd, c->name, 0) < 0 && errno != ENOENT)
 		return error_sys(err, errno, "remove layer '%s'", c->name);
 	*freed += c->bytes;
@@ -59,13 +64,14 @@ int layer_sweep(const struct paths *p, uint64_t max_bytes, uint64_t max_age_s, u
 		struct stat st;
 
 		if (str_starts(names.v[i], ".lock-") || fstatat(dir_fd, names.v[i], &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-		    !S_ISREG(st.st_mode))
+		    !(S_ISREG(st.st_mode) || (S_ISDIR(st.st_mode) && str_starts(names.v[i], ".tmp-"))))
 			continue;
 		struct cached *c = VEC_PUSH(all, n);
 		c->name = mem_strdup(names.v[i]);
 		c->bytes = (uint64_t)st.st_blocks * 512;
 		c->used = st.st_mtime;
 		c->is_temp = str_starts(c->name, ".tmp-");
+		c->is_dir = S_ISDIR(st.st_mode);
 		sum += c->bytes;
 	}
 	if (n)
@@ -76,7 +82,7 @@ int layer_sweep(const struct paths *p, uint64_t max_bytes, uint64_t max_age_s, u
 		if (age < IN_USE_S)
 			continue;
 		if (all[i].is_temp || (uint64_t)age > max_age_s || (max_bytes && sum - freed > max_bytes))
-			r = drop(dir_fd, &all[i], &freed, err);
+			r = drop(dir, dir_fd, &all[i], &freed, err);
 	}
 	for (size_t i = 0; i < n; i++)
 		free(all[i].name);

@@ -65,7 +65,7 @@ static int walk_dir(struct walk *w, int fd_consumed, int depth, struct error *er
 	if (depth > LAYER_DEPTH_MAX)
 		r = error_set(err, ERROR_UNSUPPORTED, "cannot make a layer of '%s': folders are nested deeper than %d", w->host,
 			      LAYER_DEPTH_MAX);
-	while (r == 0 && (e = readdir(d))) {
+	while (r == 0 && (errno = 0, e = readdir(d))) {
 		if (str_eq(e->d_name, ".") || str_eq(e->d_name, ".."))
 			continue;
 		if (len)
@@ -74,6 +74,8 @@ static int walk_dir(struct walk *w, int fd_consumed, int depth, struct error *er
 		r = walk_entry(w, dirfd(d), e->d_name, depth, err);
 		str_truncate(&w->path, len);
 	}
+	if (r == 0 && errno)
+		r = walk_failed(w, "list", err);
 	closedir(d);
 	return r;
 }

@@ -444,10 +444,13 @@ static int run_install(const struct folder *f, struct error *err)
 		fs_remove_tree(tmp, NULL, NULL);
 		return -1;
 	}
-	if (rename(to, old) < 0 && errno != ENOENT)
-		return error_sys(err, errno, "rename '%s'", to);
-	if (rename(tmp, to) < 0)
-		return error_sys(err, errno, "rename '%s'", tmp);
+	if ((rename(to, old) < 0 && errno != ENOENT) || rename(tmp, to) < 0) {
+		error_sys(err, errno, "replace '%s'", to);
+		if (!fs_exists(to))
+			rename(old, to); /* as it was */
+		fs_remove_tree(tmp, NULL, NULL);
+		return -1;
+	}
 	return fs_remove_tree(old, NULL, err);
 }
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* The module that gives a clone its own ZFS GUIDs: built here, its story is in profiles/zfs/module/. */
 
+#include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "image/elf_file.h"
@@ -43,6 +45,13 @@ static char *cache_folder(const struct paths *paths, const struct kernel *kernel
 	return mem_printf("%s/zfs-reseed/%016llx", paths->cache, (unsigned long long)h);
 }
 
+/* What may well succeed the next time: the build was killed, or had no room. */
+static bool is_passing(const struct error *failed)
+{
+	return error_is_set(failed) && (failed->kind != ERROR_CHILD || strstr(failed->text, "ended by signal") ||
+					strstr(failed->text, strerror(ENOSPC)) || strstr(failed->text, "Killed"));
+}
+
 /*
  * Builds in a folder of its own and publishes that. A failed build is
  * published too, with the compiler's words in `log` and without a module: it
@@ -57,14 +66,17 @@ static int build_module(const struct paths *paths, const struct kernel *kernel, 
 	struct error failed = ERROR_INIT;
 	_cleanup_close_ int log = -1;
 
+	fs_sweep_temp_dirs(parent, "build"); /* the caller has the lock: who made them is dead */
 	if (fs_mkdir_p(parent, 0755, err) < 0 || !(tmp = fs_temp_dir(parent, "build", err)))
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
 		_cleanup_free_ char *from = mem_printf("%s/profiles/zfs/module/%s", paths->share, sources[i]);
 		_cleanup_free_ char *to = fs_join(tmp, sources[i]);
 
-		if (fs_copy_file(from, to, 0644, err) < 0)
+		if (fs_copy_file(from, to, 0644, err) < 0) {
+			fs_remove_tree(tmp, NULL, NULL);
 			return -1;
+		}
 	}
 	log_path = fs_join(tmp, "log");
 	log = open(log_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
@@ -75,7 +87,10 @@ static int build_module(const struct paths *paths, const struct kernel *kernel, 
 		strv_addf(&argv, "CROSS_COMPILE=%s", arch->cross_prefix);
 	}
 	(void)proc_run_lines(&(struct proc_spec){ .argv = (const char *const *)argv.v }, log, NULL, NULL, &failed);
-	return fs_publish_dir(tmp, folder, err);
+	if (!is_passing(&failed) && fs_publish_dir(tmp, folder, err) == 0)
+		return 0;
+	fs_remove_tree(tmp, NULL, NULL);
+	return -1;
 }
 
 char *openzfs_reseed_module(const struct paths *paths, const struct kernel *kernel, bool build)

@@ -39,7 +39,7 @@ static _Noreturn void copy_share(int in, int out, off_t size, unsigned index, un
 		if (r < 0)
 			_exit(-r < 256 ? -r : EIO);
 	}
-	_exit(0);
+	_exit(close(out) < 0 ? errno : 0); /* a network's file system tells there what it could not write */
 }
 
 static void on_child(void *ctx, pid_t pid, int wait_status)

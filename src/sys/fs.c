@@ -114,23 +114,32 @@ int fs_write_atomic(const char *path, const void *mem, size_t n, mode_t mode, bo
 	return 0;
 }
 
+/* Of a folder that exists mkdir(2) does not always say EEXIST: where nobody may write (NFS, an automounter's) EACCES or EROFS. */
+static int make_dir(const char *path, mode_t mode, struct error *err)
+{
+	int e;
+
+	if (mkdir(path, mode) == 0)
+		return 0;
+	e = errno;
+	return fs_is_dir(path) ? 0 : error_sys(err, e, "make folder '%s'", path);
+}
+
 int fs_mkdir_p(const char *path, mode_t mode, struct error *err)
 {
 	_cleanup_free_ char *p = mem_strdup(path);
 
-	if (mkdir(p, mode) == 0 || (errno == EEXIST && fs_is_dir(p)))
+	if (make_dir(p, mode, NULL) == 0)
 		return 0;
 	for (char *s = p + 1; *s; s++) {
 		if (*s != '/')
 			continue;
 		*s = '\0';
-		if (mkdir(p, 0755) < 0 && errno != EEXIST)
-			return error_sys(err, errno, "make folder '%s'", p);
+		if (make_dir(p, 0755, err) < 0)
+			return -1;
 		*s = '/';
 	}
-	if (mkdir(p, mode) < 0 && !(errno == EEXIST && fs_is_dir(p)))
-		return error_sys(err, errno, "make folder '%s'", p);
-	return 0;
+	return make_dir(p, mode, err);
 }
 
 int fs_mkdir_parents(const char *path, struct error *err)
@@ -191,61 +200,6 @@ char *fs_find_program(const char *name)
 		free(full);
 	}
 	return NULL;
-}
-
-static int remove_at(int dir_fd, const char *name, dev_t dev, uint64_t *bytes)
-{
-	struct stat st;
-	int flags = 0;
-
-	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0 : -1;
-	if (S_ISDIR(st.st_mode)) {
-		int fd;
-		DIR *d;
-		struct dirent *e;
-		int failed = 0, saved;
-
-		if (dev && st.st_dev != dev) {
-			errno = EXDEV; /* something is mounted here: not ours to empty */
-			return -1;
-		}
-		if ((st.st_mode & 0700) != 0700)
-			fchmodat(dir_fd, name, 0700, 0);
-		fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (fd < 0)
-			return errno == ENOENT ? 0 : -1; /* somebody else removes it too */
-		d = fdopendir(fd);
-		if (!d) {
-			close(fd);
-			return -1;
-		}
-		saved = 0; /* why the first one stays */
-		while ((e = readdir(d)))
-			if (!is_dots(e->d_name) && remove_at(fd, e->d_name, st.st_dev, bytes) < 0) {
-				saved = failed ? saved : errno;
-				failed = 1;
-			}
-		closedir(d);
-		if (failed) {
-			errno = saved;
-			return -1;
-		}
-		flags = AT_REMOVEDIR;
-	}
-	if (st.st_nlink == 1 || flags)
-		*bytes += (uint64_t)st.st_blocks * 512;
-	return unlinkat(dir_fd, name, flags) < 0 && errno != ENOENT ? -1 : 0;
-}
-
-int fs_remove_tree(const char *path, uint64_t *ret_bytes, struct error *err)
-{
-	uint64_t bytes = 0;
-	int r = remove_at(AT_FDCWD, path, 0, &bytes);
-
-	if (ret_bytes)
-		*ret_bytes = bytes;
-	return r < 0 ? error_sys(err, errno, "remove '%s'", path) : 0;
 }
 
 static void usage_at(int dir_fd, const char *name, unsigned depth, uint64_t max_n, struct fs_usage *u)
@@ -310,37 +264,44 @@ enum sync_result {
 	SYNC_TOO_MANY,
 };
 
+static enum sync_result sync_files(int dir_fd, const char *name, unsigned *left);
+
+static enum sync_result sync_folder(DIR *d, unsigned *left)
+{
+	enum sync_result r = SYNC_DONE;
+	struct dirent *e;
+
+	while (r == SYNC_DONE && (errno = 0, e = readdir(d)))
+		if (!is_dots(e->d_name))
+			r = sync_files(dirfd(d), e->d_name, left);
+	if (r == SYNC_DONE && (errno || fsync(dirfd(d)) < 0))
+		r = SYNC_FAILED;
+	return r;
+}
+
 /* fsyncs a small tree: one of at most *left files. */
 static enum sync_result sync_files(int dir_fd, const char *name, unsigned *left)
 {
-	int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	enum sync_result r = SYNC_DONE;
+	int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), saved;
+	enum sync_result r = SYNC_FAILED;
 	struct stat st;
+	DIR *d = NULL;
 
-	if (fd < 0) /* a link, or one that only its owner may read */
-		return SYNC_DONE;
+	if (fd < 0) /* a link, a socket, or a file that only its owner may read */
+		return errno == ELOOP || errno == ENXIO || errno == EACCES ? SYNC_DONE : SYNC_FAILED;
 	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
-		DIR *d = fdopendir(fd);
-		struct dirent *e;
-
-		if (!d) {
-			close(fd);
-			return SYNC_FAILED;
-		}
-		while (r == SYNC_DONE && (e = readdir(d)))
-			if (!is_dots(e->d_name))
-				r = sync_files(fd, e->d_name, left);
-		if (r == SYNC_DONE && fsync(fd) < 0)
-			r = SYNC_FAILED;
-		closedir(d);
-		return r;
+		d = fdopendir(fd);
+		r = d ? sync_folder(d, left) : SYNC_FAILED;
+	} else if (fstat(fd, &st) == 0) {
+		r = !*left ? SYNC_TOO_MANY : S_ISREG(st.st_mode) && fsync(fd) < 0 ? SYNC_FAILED : SYNC_DONE;
+		*left -= *left > 0;
 	}
-	if (!*left)
-		r = SYNC_TOO_MANY;
-	else if (S_ISREG(st.st_mode) && fsync(fd) < 0)
-		r = SYNC_FAILED;
-	*left -= *left > 0;
-	close(fd);
+	saved = errno;
+	if (d)
+		closedir(d);
+	else
+		close(fd);
+	errno = saved;
 	return r;
 }
 
@@ -374,16 +335,29 @@ int fs_publish_dir(const char *tmp, const char *to, struct error *err)
 	return error_sys(err, errno, "publish '%s'", to);
 }
 
-int fs_exchange_dir(const char *tmp, const char *to, struct error *err)
+/* On a file system that can not do it at once: for a moment there is none. */
+static int exchange_in_steps(const char *tmp, const char *to)
 {
 	_cleanup_free_ char *aside = mem_printf("%s.aside", tmp);
+	int saved;
 
+	if (rename(to, aside) < 0)
+		return -1;
+	if (rename(tmp, to) == 0)
+		return rename(aside, tmp);
+	saved = errno;
+	rename(aside, to); /* as it was */
+	errno = saved;
+	return -1;
+}
+
+int fs_exchange_dir(const char *tmp, const char *to, struct error *err)
+{
 	if (sync_tree(tmp, err) < 0)
 		return -1;
 	if (renameat2(AT_FDCWD, tmp, AT_FDCWD, to, RENAME_EXCHANGE) == 0)
 		return 0;
-	/* A file system that can not do it at once: for a moment there is none. */
-	if ((errno == EINVAL || errno == ENOSYS) && rename(to, aside) == 0 && rename(tmp, to) == 0 && rename(aside, tmp) == 0)
+	if ((errno == EINVAL || errno == ENOSYS) && exchange_in_steps(tmp, to) == 0)
 		return 0;
 	return error_sys(err, errno, "replace '%s'", to);
 }

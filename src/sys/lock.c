@@ -119,6 +119,8 @@ bool lock_is_held(const char *path)
 
 	if (fd < 0 && errno != ENOENT)
 		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	/* Whatever the reason that it can not be had: nobody may take its holder for dead. */
-	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0;
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return false;
+	/* Whatever the reason that it can not be had or looked at: nobody may take its holder for dead. */
+	return fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0;
 }

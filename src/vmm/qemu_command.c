@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "spec/arch.h"
+#include "sys/fs.h"
 #include "sys/proc.h"
 #include "vmm/kdump.h"
 #include "vmm/qemu.h"
@@ -254,7 +255,7 @@ static int make_whole(void *ctx, struct error *err)
 	r = kdump_unflatten(v->dump_fd, fd, err);
 	if (r >= 0 && kdump_add_uname(r ? fd : v->dump_fd, err) < 0)
 		r = -1;
-	if (r > 0 && rename(beside, v->dump_path) < 0)
+	if (r > 0 && (fs_close_written(&fd) < 0 || rename(beside, v->dump_path) < 0))
 		r = error_sys(err, errno, "write vmcore '%s'", v->dump_path);
 	if (r <= 0)
 		unlink(beside);

@@ -4,6 +4,7 @@
 # quiz where something around it is missing, full, closed or not to be written, and where it is told to stop: one error
 # with the object, its cause and what mends it; the status says that it did not go well.
 # shellcheck disable=SC2154,SC2016 # $out, $err_out and $scratch are the library's; scripts expand their own words
+# shellcheck disable=SC2089,SC2090 # quotes in rows belong to messages
 . "$QUIZ_SOURCE/tests/lib/tap.sh"
 . "$QUIZ_SOURCE/tests/lib/fake.sh"
 fake_world

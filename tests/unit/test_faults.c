@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "image/layer.h"
+#include "run/ram_copy.h"
 #include "sys/fdpass.h"
 #include "sys/fs.h"
 #include "sys/listener.h"
@@ -43,8 +44,8 @@ static char dir[] = "/tmp/quiz-test-faults-XXXXXX";
 /* ---- the system ---- */
 
 static struct {
-	int fsync_errno, close_errno, readdir_errno, accept_errno; /* 0: it works */
-	unsigned n_fsync, n_accept;
+	int fsync_errno, close_errno, readdir_errno, accept_errno, exchange_errno, rename_errno; /* 0: it works */
+	unsigned n_fsync, n_accept, renames_left; /* the last: before rename_errno */
 	bool is_nfs;
 	int signal_in_child;
 } faults;
@@ -104,6 +105,23 @@ int accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 	if (!faults.accept_errno)
 		return (int)syscall(SYS_accept4, fd, addr, len, flags);
 	errno = faults.accept_errno;
+	return -1;
+}
+
+int renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags)
+{
+	if (!faults.exchange_errno)
+		return (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, flags);
+	errno = faults.exchange_errno;
+	return -1;
+}
+
+int rename(const char *from, const char *to)
+{
+	if (!faults.rename_errno || faults.renames_left--)
+		return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+	errno = faults.rename_errno;
+	faults.rename_errno = 0;
 	return -1;
 }
 
@@ -168,6 +186,101 @@ static void what_can_not_be_synced_is_not_published(void **state)
 	assert_true(fs_exists(to));
 }
 
+/* Descriptors are out: nothing can be opened until the limit is what it was. */
+static struct rlimit no_descriptors(void)
+{
+	struct rlimit before, none;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){ 0, before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	return before;
+}
+
+/* What nobody could look at may be half there. */
+static void what_can_not_be_read_is_not_published(void **state)
+{
+	_cleanup_free_ char *to = in_dir("looked-at");
+	_cleanup_free_ char *tmp = fs_temp_dir(dir, "test", NULL);
+	_cleanup_free_ char *file = fs_join(tmp, "file");
+	struct error err = ERROR_INIT;
+	struct rlimit before;
+	int r;
+
+	assert_int_equal(fs_write_atomic(file, "x", 1, 0644, false, NULL), 0);
+	faults.readdir_errno = EIO;
+	assert_int_equal(fs_publish_dir(tmp, to, &err), -1);
+	assert_int_equal(err.errnum, EIO);
+	faults.readdir_errno = 0;
+	before = no_descriptors();
+	r = fs_publish_dir(tmp, to, &err);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(r, -1);
+	assert_int_equal(err.errnum, EMFILE);
+	assert_false(fs_exists(to));
+	assert_int_equal(fs_publish_dir(tmp, to, &err), 0);
+}
+
+/* By steps, where a file system can not do it at once: whichever fails, the name has what it had or what it gets. */
+static void an_exchange_leaves_no_name_without_content(void **state)
+{
+	_cleanup_free_ char *to = in_dir("exchanged");
+	_cleanup_free_ char *file = fs_join(to, "file");
+
+	for (unsigned step = 0; step < 4; step++) {
+		_cleanup_free_ char *tmp = fs_temp_dir(dir, "test", NULL);
+		_cleanup_free_ char *new = fs_join(tmp, "file");
+		_cleanup_str_ struct str text = STR_INIT;
+		struct error err = ERROR_INIT;
+
+		fs_remove_tree(to, NULL, NULL);
+		assert_int_equal(fs_mkdir_p(to, 0755, NULL), 0);
+		assert_int_equal(fs_write_atomic(file, "old", 3, 0644, false, NULL), 0);
+		assert_int_equal(fs_write_atomic(new, "new", 3, 0644, false, NULL), 0);
+		faults.exchange_errno = EINVAL;
+		faults.rename_errno = step < 3 ? EIO : 0;
+		faults.renames_left = step;
+		assert_int_equal(fs_exchange_dir(tmp, to, &err), step < 3 ? -1 : 0);
+		assert_int_equal(err.errnum, step < 3 ? EIO : 0);
+		assert_int_equal(fs_read(file, 16, &text, NULL), 0);
+		assert_string_equal(text.p, step < 2 ? "old" : "new");
+		memset(&faults, 0, sizeof(faults));
+		fs_remove_tree(tmp, NULL, NULL);
+	}
+}
+
+/* A guest's, in a folder that it shares: more levels than there are descriptors, or bytes in a path. */
+static void however_deep_a_tree_is_it_goes(void **state)
+{
+	_cleanup_free_ char *top = in_dir("deep");
+	_cleanup_free_ char *decoy = in_dir("deep/.deep.0/full");
+	struct rlimit before, few;
+	struct error err = ERROR_INIT;
+	int fd, r;
+
+	assert_int_equal(fs_mkdir_p(decoy, 0755, NULL), 0);
+	fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (int i = 0; i < 2000; i++) {
+		int next;
+
+		assert_int_equal(mkdirat(fd, "d", 0755), 0);
+		close(openat(fd, "f", O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+		next = openat(fd, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		assert_true(next >= 0);
+		close(fd);
+		fd = next;
+	}
+	close(fd);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = (struct rlimit){ 128, before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	r = fs_remove_tree(top, NULL, &err);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_string_equal(err.text, "");
+	assert_int_equal(r, 0);
+	assert_false(fs_exists(top));
+}
+
 static void what_is_lost_at_close_is_told(void **state)
 {
 	_cleanup_free_ char *from = in_dir("from");
@@ -229,6 +342,21 @@ static void a_holder_on_a_network_is_no_dead_one(void **state)
 	close(fd);
 	assert_int_equal(chmod(path, 0600), 0);
 	assert_false(lock_is_held(path));
+}
+
+/* It would be swept away under its holder. */
+static void a_lock_that_can_not_be_looked_at_is_held(void **state)
+{
+	_cleanup_free_ char *path = in_dir("lock-unseen");
+	_cleanup_free_ char *none = in_dir("no-lock");
+	int fd = lock_take(path, LOCK_EXCLUSIVE_MODE, false, NULL, NULL, NULL);
+	struct rlimit before = no_descriptors();
+	bool is_held = lock_is_held(path);
+
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_true(is_held);
+	assert_false(lock_is_held(none));
+	close(fd);
 }
 
 /* ---- processes ---- */
@@ -401,16 +529,14 @@ static void a_listener_that_waits_can_be_freed(void **state)
 
 static void a_descriptor_without_room_is_told(void **state)
 {
-	struct rlimit before, none;
+	struct rlimit before;
 	int sv[2], got = 0;
 	char c = 'x';
 	ssize_t n;
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
 	assert_int_equal(fdpass_send(sv[0], &c, 1, STDIN_FILENO), 1);
-	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-	none = (struct rlimit){ 0, before.rlim_max };
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	before = no_descriptors();
 	n = fdpass_receive(sv[1], &c, 1, &got);
 	assert_int_equal(errno, EMFILE);
 	assert_int_equal(n, -1);
@@ -482,6 +608,64 @@ static void a_copy_that_is_lost_at_close_is_none(void **state)
 
 /* ---- images ---- */
 
+static void an_image_of_half_a_tree_is_none(void **state)
+{
+	_cleanup_free_ char *cache = in_dir("half-cache");
+	_cleanup_free_ char *layers = in_dir("half-cache/layers");
+	_cleanup_free_ char *tree = in_dir("half");
+	_cleanup_free_ char *file = fs_join(tree, "file");
+	const struct paths paths = { .cache = cache };
+	struct layer_source s = { .host = tree, .key = "of a kernel" };
+	struct layer_image li = { 0 };
+	struct error err = ERROR_INIT;
+	size_t before;
+
+	assert_int_equal(fs_mkdir_p(tree, 0755, NULL), 0);
+	assert_int_equal(fs_mkdir_p(layers, 0755, NULL), 0);
+	assert_int_equal(fs_write_atomic(file, "text", 4, 0644, false, NULL), 0);
+	faults.readdir_errno = EIO;
+	assert_int_equal(layer_get(&paths, &s, 1, NULL, &li, &err), -1);
+	assert_int_equal(err.errnum, EIO);
+	faults.readdir_errno = 0;
+	before = n_names(layers); /* a lock */
+	faults.close_errno = EDQUOT;
+	assert_int_equal(layer_get(&paths, &s, 1, NULL, &li, &err), -1);
+	assert_int_equal(err.errnum, EDQUOT);
+	assert_int_equal(n_names(layers), before);
+	faults.close_errno = 0;
+	assert_int_equal(layer_get(&paths, &s, 1, NULL, &li, NULL), 0);
+	layer_image_clear(&li);
+}
+
+static int copy_errno;
+
+static void on_copied(void *ctx, const struct error *err)
+{
+	copy_errno = err ? err->errnum : 0;
+	loop_stop(ctx);
+}
+
+static void memory_that_is_lost_at_close_is_told(void **state)
+{
+	struct loop *loop = loop_new();
+	int in = fs_memory_file("memory", NULL);
+
+	assert_int_equal(ftruncate(in, 1 << 20), 0);
+	for (int fails = 0; fails < 2; fails++) {
+		_cleanup_free_ char *to = mem_printf("%s/memory%d", dir, fails);
+		struct ram_copy *c;
+
+		faults.close_errno = fails ? EDQUOT : 0;
+		c = ram_copy_start(loop, in, to, on_copied, loop, NULL);
+		faults.close_errno = 0;
+		loop_run(loop);
+		ram_copy_free(c);
+		assert_int_equal(copy_errno, fails ? EDQUOT : 0);
+	}
+	loop_free(loop);
+	close(in);
+}
+
 static void lasting_images_are_synced(void **state)
 {
 	_cleanup_free_ char *cache = in_dir("cache");
@@ -548,10 +732,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(what_can_not_be_synced_is_not_published, heal),
+		cmocka_unit_test_teardown(what_can_not_be_read_is_not_published, heal),
+		cmocka_unit_test_teardown(an_exchange_leaves_no_name_without_content, heal),
+		cmocka_unit_test_teardown(however_deep_a_tree_is_it_goes, heal),
 		cmocka_unit_test_teardown(what_is_lost_at_close_is_told, heal),
 		cmocka_unit_test_teardown(taken_temporary_names_are_passed_over, heal),
 		cmocka_unit_test_teardown(a_listing_that_breaks_off_is_none, heal),
 		cmocka_unit_test_teardown(a_holder_on_a_network_is_no_dead_one, heal),
+		cmocka_unit_test_teardown(a_lock_that_can_not_be_looked_at_is_held, heal),
 		cmocka_unit_test_teardown(a_signal_in_a_young_child_is_not_ours, heal),
 		cmocka_unit_test_teardown(who_can_not_be_let_in_waits, heal),
 		cmocka_unit_test_teardown(a_connection_that_went_away_holds_up_nobody, heal),
@@ -559,6 +747,8 @@ int main(void)
 		cmocka_unit_test_teardown(a_descriptor_without_room_is_told, heal),
 		cmocka_unit_test_teardown(an_archive_tells_what_it_lacks, heal),
 		cmocka_unit_test_teardown(a_copy_that_is_lost_at_close_is_none, heal),
+		cmocka_unit_test_teardown(an_image_of_half_a_tree_is_none, heal),
+		cmocka_unit_test_teardown(memory_that_is_lost_at_close_is_told, heal),
 		cmocka_unit_test_teardown(lasting_images_are_synced, heal),
 		cmocka_unit_test_teardown(others_are_good_until_the_next_boot, heal),
 	};

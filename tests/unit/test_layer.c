@@ -429,6 +429,7 @@ static void age_file(const char *path, time_t seconds)
 static void sweeping_goes_by_last_use(void **state)
 {
 	char *one = at("sweep/1"), *two = at("sweep/2"), *three = at("sweep/3"), *stale = at("layers/.tmp-0.1.0");
+	char *laid_out = at("layers/.tmp-0.1.0.d"), *others = at("layers/others");
 	struct layer_source s[] = { { .host = one }, { .host = two }, { .host = three } };
 	struct layer_image li[3] = { { 0 } };
 	uint64_t freed;
@@ -441,13 +442,19 @@ static void sweeping_goes_by_last_use(void **state)
 		get(&s[i], 1, &li[i]);
 	}
 	put_text("layers/.tmp-0.1.0", "left by a killed builder");
+	put_text("layers/.tmp-0.1.0.d/f", "and where it laid out a tree");
+	put_text("layers/others/f", "what nobody of us made");
 	age_file(stale, 7200);
+	age_file(laid_out, 7200);
+	age_file(others, 7200);
 	age_file(li[0].path, 7200);
 	age_file(li[1].path, 3600);
 	/* by age: only the first is older than that */
 	assert_int_equal(layer_sweep(&paths, 0, 5000, &freed, NULL), 0);
 	assert_true(freed > 0);
 	assert_false(fs_exists(stale));
+	assert_false(fs_exists(laid_out));
+	assert_true(fs_exists(others));
 	assert_false(fs_exists(li[0].path));
 	assert_true(fs_exists(li[1].path));
 	/* by size: what was used a moment ago stays */
@@ -460,6 +467,8 @@ static void sweeping_goes_by_last_use(void **state)
 	free(two);
 	free(three);
 	free(stale);
+	free(laid_out);
+	free(others);
 }
 
 static void attributes_and_hard_links(void **state)
