@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "cmd/doctor.h"
 #include "image/root_check.h"
+#include "spec/arch.h"
 #include "sys/fs.h"
 #include "sys/proc.h"
 
@@ -14,9 +15,17 @@
 static const struct tool {
 	const char *group, *name, *package;
 	bool is_needed; /* else it only makes something better */
+	const char *host; /* "s390x", or "!s390x": on hosts of other architectures; "": on all */
 } tools[] = {
 #include "cmd/packages.h"
 };
+
+static bool is_for_host(const struct tool *t)
+{
+	const char *native = arch_native()->name;
+
+	return *t->host == '!' ? !str_eq(t->host + 1, native) : !*t->host || str_eq(t->host, native);
+}
 
 static bool has_tool(const char *name)
 {
@@ -50,7 +59,8 @@ static void check_tools(struct doctor *d, const char *section, const char *group
 		for (size_t i = 0; i < ARRAY_SIZE(tools); i++) {
 			const struct tool *t = &tools[i];
 
-			if (!str_eq(t->group, group) || t->is_needed != is_needed || has_tool(t->name))
+			if (!str_eq(t->group, group) || t->is_needed != is_needed || !is_for_host(t) ||
+			    has_tool(t->name))
 				continue;
 			str_addf(&names, "%s%s", names.len ? ", " : "", t->name);
 			str_addf(&packages, "%s%s", packages.len ? " " : "", t->package);

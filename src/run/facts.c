@@ -111,7 +111,7 @@ static int find_root(struct run_facts *f, struct error *err)
 	return keep_lock(f, root_lock_shared(&f->root, err));
 }
 
-static void choose_accel(struct run_facts *f)
+static int choose_accel(struct run_facts *f, struct error *err)
 {
 	long online = sysconf(_SC_NPROCESSORS_ONLN);
 
@@ -119,6 +119,10 @@ static void choose_accel(struct run_facts *f)
 	f->accel = f->spec->accel;
 	if (f->accel == ACCEL_AUTO)
 		f->accel = vmm_kvm_state(&f->caps, f->arch, f->paths->cache) == KVM_USABLE ? ACCEL_KVM : ACCEL_TCG;
+	if (f->accel != ACCEL_KVM || f->arch == arch_native())
+		return 0;
+	error_set(err, ERROR_UNSUPPORTED, "cannot use KVM for %s machines: this host is %s", f->arch->name, arch_native()->name);
+	return error_hint(err, "--accel tcg, which is what other architectures get when nothing is said");
 }
 
 static int pack(struct run_facts *f, enum run_layer layer, const struct layer_source *src, size_t n, struct error *err)
@@ -442,7 +446,8 @@ int facts_gather(struct run_facts *f, struct error *err)
 		return -1;
 	if (vmm_probe(f->arch, f->spec->qemu, f->paths->cache, &f->caps, err) < 0)
 		return -1;
-	choose_accel(f);
+	if (choose_accel(f, err) < 0)
+		return -1;
 	if (!f->is_dry && host_hooks_setup(f, err) < 0)
 		return -1;
 	if (find_root(f, err) < 0)

@@ -20,6 +20,7 @@ deps() {
 	env PATH="$host" sh "$scratch/tools/deps" "$@"
 }
 echo 'echo 1000' | program id
+echo 'echo x86_64' | program uname
 echo 'exit 1' | program pkg-config
 
 status "a host without apt" 1 deps run
@@ -51,6 +52,24 @@ esac
 status "an unknown group" 2 deps nonsense
 like "names those there are" "$err_out" "*unknown group 'nonsense'; there are: build check *"
 
+# Another host: its own machines are no foreign ones, those of x86_64 are.
+echo 'echo s390x' | program uname
+: >"$scratch/apt"
+status "a host of another architecture" 0 deps run
+like "gets QEMU for its own machines" "$(cat "$scratch/apt")" "*install*qemu-system-misc*"
+case $(cat "$scratch/apt") in
+*qemu-system-x86* | *qemu-system-arm*) not_ok "and for no other" "$(cat "$scratch/apt")" ;;
+*) ok "and for no other" ;;
+esac
+: >"$scratch/apt"
+status "what foreign machines need there" 0 deps foreign
+like "x86_64 is one of them" "$(cat "$scratch/apt")" "*qemu-system-x86*gcc-x86-64-linux-gnu*libc6-dev-amd64-cross*"
+case $(cat "$scratch/apt") in
+*gcc-s390x-linux-gnu*) not_ok "the host's own is none" "$(cat "$scratch/apt")" ;;
+*) ok "the host's own is none" ;;
+esac
+echo 'echo x86_64' | program uname
+
 # An index that is too old: the second try has another one.
 rm -f "$scratch/apt"
 printf '%s\n' "echo \"\$2\" >>$scratch/apt" "[ \"\$(grep -c . $scratch/apt)\" != 1 ]" | program apt-get
@@ -58,6 +77,6 @@ status "an old index is read anew" 0 deps run
 is "between two tries" "$(tr '\n' ' ' <"$scratch/apt")" "-y update -y "
 
 # quiz doctor reads the same table.
-grep -v '^#' "$QUIZ_SOURCE/tools/packages" | awk -F '\t' 'NF != 5 || $4 !~ /^(must|may)$/ { print FILENAME ": " $0 }' >"$scratch/bad"
+grep -v '^#' "$QUIZ_SOURCE/tools/packages" | awk -F '\t' 'NF < 5 || NF > 6 || $4 !~ /^(must|may)$/ { print FILENAME ": " $0 }' >"$scratch/bad"
 is "each row has its columns" "$(cat "$scratch/bad")" ""
 done_testing

@@ -119,7 +119,7 @@ like "the debug messages" "$(asked dbgmsg)" "*spa_history*"
 
 # ---- what can not be ----
 
-other=$(quiz kernel list | awk '/ debian / { sub(/^[* ]*/, ""); if ($2 == "x86_64") { print $1; exit } }')
+other=$(quiz kernel list | awk -v arch="$(uname -m)" '/ debian / { sub(/^[* ]*/, ""); if ($2 == arch) { print $1; exit } }')
 status "modules for another kernel" 125 quiz -q -T -k "$other" -p zfs true
 like "are refused before boot, with the command that mends it" "$err_out" "*for kernel*
 hint: quiz openzfs make -k $other"
