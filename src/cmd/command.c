@@ -11,16 +11,19 @@
 
 #include "spec/status.h"
 #include "sys/fs.h"
+#include "sys/mend.h"
 
 void command_print_error(const struct error *err)
 {
 	_cleanup_str_ struct str safe = STR_INIT;
+	struct error e = *err;
 
-	str_add_safe(&safe, err->text, strlen(err->text), true);
+	mend_hint(&e);
+	str_add_safe(&safe, e.text, strlen(e.text), true);
 	fprintf(stderr, "quiz: %s\n", str_cstr(&safe));
-	if (err->hint[0]) {
+	if (e.hint[0]) {
 		str_truncate(&safe, 0);
-		str_add_safe(&safe, err->hint, strlen(err->hint), true);
+		str_add_safe(&safe, e.hint, strlen(e.hint), true);
 		fprintf(stderr, "hint: %s\n", str_cstr(&safe));
 	}
 }

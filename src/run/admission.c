@@ -176,10 +176,13 @@ static void wait_in_line(struct queue *q)
 	static const int ends[] = { SIGINT, SIGTERM, SIGHUP };
 
 	q->loop = loop_new();
-	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+	q->failed = loop_catch_signals(q->loop, q->err);
+	for (size_t i = 0; !q->failed && i < ARRAY_SIZE(ends); i++)
 		loop_signal(q->loop, ends[i], on_signal, q);
-	loop_timer(q->loop, q->wait_ms, on_timer, q);
-	loop_run(q->loop);
+	if (!q->failed) {
+		loop_timer(q->loop, q->wait_ms, on_timer, q);
+		loop_run(q->loop);
+	}
 	loop_free(q->loop);
 }
 

@@ -19,6 +19,7 @@
 
 #include "run/client.h"
 #include "run/unseen.h"
+#include "sys/mend.h"
 #include "sys/proc.h"
 
 #define LINE_BYTES_MAX 16384
@@ -81,8 +82,10 @@ static _Noreturn void supervise(const struct run_request *req, int fd_consumed)
 	signal(SIGPIPE, SIG_IGN); /* whoever started us may be gone: then we go on */
 	mine.background = &bg;
 	if (run_execute(&mine, say_text, &status, &err) < 0) {
-		_cleanup_free_ char *text = mem_printf("quiz: %s\n%s%s", err.text, *err.hint ? "hint: " : "", err.hint);
+		_cleanup_free_ char *text = NULL;
 
+		mend_hint(&err);
+		text = mem_printf("quiz: %s\n%s%s", err.text, *err.hint ? "hint: " : "", err.hint);
 		say('t', text);
 		status = 125;
 	}

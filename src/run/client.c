@@ -276,12 +276,15 @@ struct client *client_connect(const char *path, const char *id, const char *purp
 	struct channel_callbacks cb = { .frame = on_frame, .closed = on_closed };
 	struct client *c;
 	uint64_t timer;
-	int fd = connect_to(path, err);
+	struct loop *loop = loop_new();
+	int fd = loop_catch_signals(loop, err) < 0 ? -1 : connect_to(path, err);
 
-	if (fd < 0)
+	if (fd < 0) {
+		loop_free(loop);
 		return NULL;
+	}
 	c = mem_alloc(sizeof(*c));
-	c->loop = loop_new();
+	c->loop = loop;
 	c->id = mem_strdup(id);
 	c->room = WIRE_WINDOW;
 	cb.ctx = c;

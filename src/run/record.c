@@ -59,7 +59,8 @@ int record_new(const char *runs_dir, struct record *ret, struct error *err)
 		return 0;
 	if (ret->lock_fd >= 0)
 		error_sys(err, errno, "make folder '%s'", ret->artifacts);
-	fs_remove_tree(ret->dir, NULL, NULL);
+	if (rmdir(ret->dir) < 0)
+		fs_remove_tree(ret->dir, NULL, NULL);
 	return -1;
 }
 

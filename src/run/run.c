@@ -259,10 +259,16 @@ static void describe_for_v(const struct run_facts *f, const struct run_plan *p)
 static int make_run_dir(const char *run_dir, struct error *err)
 {
 	_cleanup_free_ char *lock = mem_printf("%s/lock", run_dir);
+	int fd;
 
 	if (fs_mkdir_p(run_dir, 0700, err) < 0)
 		return -1;
-	return lock_take(lock, LOCK_EXCLUSIVE_MODE, false, NULL, NULL, err);
+	fd = lock_take(lock, LOCK_EXCLUSIVE_MODE, false, NULL, NULL, err);
+	if (fd < 0) {
+		unlink(lock);
+		rmdir(run_dir);
+	}
+	return fd;
 }
 
 static void be_silent(const char *text)
@@ -543,12 +549,18 @@ int run_execute(const struct run_request *req, void (*print)(const char *text), 
 	}
 	run_dir = mem_printf("%s/%s", req->paths->runtime, rec.id);
 	lock_fd = make_run_dir(run_dir, err);
-	if (lock_fd < 0)
+	if (lock_fd < 0) {
+		close_fd(&rec.lock_fd);
+		fs_remove_tree(rec.dir, NULL, NULL);
 		goto out;
+	}
 	f.run_dir = run_dir;
 	if (req->background)
 		req->background->has_id(req->background->ctx, rec.id);
 	r = with_record(&f, req, &rec, ret_status, err);
+	facts_clear(&f); /* removing folders takes descriptors: a run may have failed for the want of one */
+	if (r < 0)
+		close_fd(&rec.lock_fd);
 	fs_remove_tree(run_dir, NULL, NULL);
 	remove_disks(rec.dir);
 	copy_sweep(rec.artifacts);
@@ -560,7 +572,6 @@ int run_execute(const struct run_request *req, void (*print)(const char *text), 
 		templates_sweep(req->paths, &limits);
 	}
 out:
-	facts_clear(&f);
 	record_clear(&rec);
 	if (waiting_ended_by) { /* all is tidied up: now as if it had not been caught */
 		signal(waiting_ended_by, SIG_DFL);

@@ -127,6 +127,8 @@ static int set_up(struct supervisor *s, struct error *err)
 	s->analyser = s->out->analyser = sup_new_analyser(s);
 	s->sessions = sessions_new();
 	s->loop = loop_new();
+	if (loop_catch_signals(s->loop, err) < 0)
+		return -1;
 	watch_signals(s);
 	networks_start(s);
 	if (s->opt.has_local)

@@ -128,6 +128,7 @@ static int make_dir(const char *path, mode_t mode, struct error *err)
 int fs_mkdir_p(const char *path, mode_t mode, struct error *err)
 {
 	_cleanup_free_ char *p = mem_strdup(path);
+	struct error why = ERROR_INIT;
 
 	if (make_dir(p, mode, NULL) == 0)
 		return 0;
@@ -135,8 +136,8 @@ int fs_mkdir_p(const char *path, mode_t mode, struct error *err)
 		if (*s != '/')
 			continue;
 		*s = '\0';
-		if (make_dir(p, 0755, err) < 0)
-			return -1;
+		if (make_dir(p, 0755, &why) < 0 && why.errnum != EEXIST) /* what lies in a file is told by its own name */
+			return error_sys(err, why.errnum, "make folder '%s'", p);
 		*s = '/';
 	}
 	return make_dir(p, mode, err);

@@ -60,7 +60,7 @@ struct loop {
 	size_t n_signals;
 	struct child_watch *children;
 	size_t n_children;
-	bool has_dead, is_stopped, sigchld_set;
+	bool has_dead, is_stopped, sigchld_set, has_pipe;
 };
 
 /*
@@ -104,7 +104,7 @@ void loop_free(struct loop *l)
 		return;
 	for (size_t i = 0; i < l->n_signals; i++)
 		sigaction(l->signals[i].signo, &l->signals[i].old, NULL);
-	if (l->n_signals) {
+	if (l->has_pipe) {
 		close_fd(&signal_pipe[0]);
 		close_fd(&signal_pipe[1]);
 	}
@@ -199,18 +199,26 @@ static void read_signals(void *ctx, int fd, short events)
 				l->signals[i].fn(l->signals[i].ctx, buf[k]);
 }
 
-void loop_signal(struct loop *l, int signo, loop_signal_fn *fn, void *ctx)
+int loop_catch_signals(struct loop *l, struct error *err)
 {
-	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
-
 	if (signal_pipe[0] < 0 || signal_owner != getpid()) {
 		close_fd(&signal_pipe[0]);
 		close_fd(&signal_pipe[1]);
 		if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
-			abort();
+			return error_sys(err, errno, "make a pipe for signals");
 		signal_owner = getpid();
 	}
+	l->has_pipe = true;
 	loop_fd(l, signal_pipe[0], POLLIN, read_signals, l);
+	return 0;
+}
+
+void loop_signal(struct loop *l, int signo, loop_signal_fn *fn, void *ctx)
+{
+	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+
+	if (loop_catch_signals(l, NULL) < 0)
+		abort();
 	for (size_t i = 0; i < l->n_signals; i++)
 		if (l->signals[i].signo == signo) {
 			l->signals[i].fn = fn;

@@ -36,6 +36,13 @@ void loop_fd_remove(struct loop *l, int fd);
 uint64_t loop_timer(struct loop *l, uint64_t delay_ms, loop_timer_fn *fn, void *ctx);
 void loop_timer_remove(struct loop *l, uint64_t id); /* an id that has fired or 0 is fine */
 
+/*
+ * Whatever a signal needs, made now, for who can tell of a failure (no
+ * descriptor is free): the first loop_signal() or loop_child() does the same,
+ * and ends the process when it can not.
+ */
+int loop_catch_signals(struct loop *l, struct error *err);
+
 /* One handler per signal; the old disposition comes back with loop_free(). */
 void loop_signal(struct loop *l, int signo, loop_signal_fn *fn, void *ctx);
 

@@ -105,6 +105,14 @@ static pid_t fork_blocked(sigset_t *ret_old)
 	return pid;
 }
 
+static int fork_failed(const char *what, struct error *err)
+{
+	bool is_limit = errno == EAGAIN;
+
+	error_sys(err, errno, "make a process for '%s'", what);
+	return is_limit ? error_hint(err, "ulimit -u shows how many processes you may have; ps -fu $USER those that there are") : -1;
+}
+
 pid_t proc_fork(bool survives, struct error *err)
 {
 	pid_t parent = getpid(), pid;
@@ -112,7 +120,7 @@ pid_t proc_fork(bool survives, struct error *err)
 
 	pid = fork_blocked(&old);
 	if (pid < 0)
-		return error_sys(err, errno, "fork");
+		return fork_failed("quiz", err);
 	if (pid == 0 && survives)
 		sigprocmask(SIG_SETMASK, &old, NULL);
 	if (pid == 0 && !survives) {
@@ -279,7 +287,7 @@ int proc_start(const struct proc_spec *spec, pid_t *ret_pid, struct error *err)
 	write_end = fds[1];
 	pid = fork_blocked(&old);
 	if (pid < 0)
-		return error_sys(err, errno, "fork for '%s'", name);
+		return fork_failed(name, err);
 	if (pid == 0)
 		child_main(spec, path, write_end, parent);
 	close_fd(&write_end);

@@ -139,6 +139,19 @@ for variable in XDG_STATE_HOME XDG_CACHE_HOME XDG_RUNTIME_DIR; do
 done
 status "no XDG_RUNTIME_DIR" 0 env -u XDG_RUNTIME_DIR TMPDIR="$scratch" quiz --cold true
 
+# ---- descriptors ----
+if command -v prlimit >/dev/null; then
+	settle
+	quiz --cold true >/dev/null 2>&1
+	rm -rf "$XDG_STATE_HOME/quiz/runs"
+	for few in 6 7 8 9 10 11 12 14 18 22 24; do # wherever they run out
+		status "$few descriptors" 125 prlimit --nofile=$few:$few quiz --cold true
+		like "one error, and what mends it, $few" "$err_out" "quiz: cannot *: Too many open files*hint: ulimit -n 1024*"
+	done
+	is "no record is left" "$(ls "$XDG_STATE_HOME/quiz/runs")" ""
+	is "and no folder" "$(ls "$XDG_RUNTIME_DIR/quiz")" ""
+fi
+
 # In a user namespace even an ordinary user mounts a file system of some kilobytes, and even root's folder is read-only.
 mounted() { # NAME WANT FOLDER OPTIONS COMMAND...
 	mounted_name=$1 mounted_want=$2 mounted_at=$3 mounted_options=$4
