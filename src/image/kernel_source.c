@@ -471,6 +471,20 @@ static int get_tree(const char *what, struct kernel_source *ret, struct error *e
 	return 0;
 }
 
+/* What stands behind a version would be passed over: "6.1+kasan" is not 6.1. */
+static int refuse_rest(const char *what, const struct kernel_version *v, struct error *err)
+{
+	int len = (int)(strlen(what) - strlen(v->rest));
+
+	error_set(err, ERROR_USAGE, "cannot build '%s': kernel.org has versions without '%s'", what, v->rest);
+	if (str_eq(v->rest, "-rc"))
+		return error_hint(err, "a candidate has a number: %.*s-rc1", len, what);
+	if (*v->rest == '+' && !str_starts(v->rest, "+deb"))
+		return error_hint(err, "a flavour: quiz kernel build %.*s --flavour %s", len, what, v->rest + 1);
+	return error_hint(err, "the distribution's source: quiz kernel build linux-source-%u.%u; its kernel: quiz kernel fetch debian",
+			  v->part[0], v->part[1]);
+}
+
 int kernel_source_get(const struct paths *p, enum kernel_source_kind kind, const char *what,
 		      const struct progress *progress, struct kernel_source *ret, struct error *err)
 {
@@ -489,6 +503,8 @@ int kernel_source_get(const struct paths *p, enum kernel_source_kind kind, const
 			return error_hint(
 			    err, "a version (6.1, 6.12.7, 6.18-rc3, next-20250721, master) or linux-source-6.1");
 		}
+		if (*v.rest)
+			return refuse_rest(what, &v, err);
 		if (v.is_master || v.stage != KERNEL_STAGE_RELEASE)
 			rc = get_branch(p, &v, progress, &s, err);
 		else

@@ -44,9 +44,12 @@ static const char *read_stage(const char *s, struct kernel_version *v)
 
 	if (*s != '-')
 		return s;
+	/* A candidate; or linux-next on top of one, "-rc7-next-20250721": then the day is what names it. */
 	if (str_starts(s, "-rc") && (after = read_number(s + 3, &v->stage_number))) {
 		v->stage = KERNEL_STAGE_RC;
-		return after;
+		if (!str_starts(after, "-next-"))
+			return after;
+		s = after;
 	}
 	after = read_next(s + 1, v);
 	return after ? after : s;

@@ -4,7 +4,7 @@
 /*
  * Kernel versions as people type them and as kernels report them: 6.1,
  * 6.1.0, 6.12.y, v6.18-rc3, 6.18.0-rc3, next-20250721,
- * 6.16.0-next-20250618, 5.10.0-33-amd64, 6.12.48+deb13-amd64, master. Plain
+ * 6.16.0-next-20250618, 6.16.0-rc7-next-20250721, 5.10.0-33-amd64, 6.12.48+deb13-amd64, master. Plain
  * data; pure functions.
  */
 

@@ -42,6 +42,8 @@ static const struct version_row {
 	{ "next-20250721", true, { 0, 0, 0 }, 0, KERNEL_STAGE_NEXT, 20250721, "" },
 	{ "next", true, { 0, 0, 0 }, 0, KERNEL_STAGE_NEXT, 0, "" },
 	{ "6.16.0-next-20250618", true, { 6, 16, 0 }, 3, KERNEL_STAGE_NEXT, 20250618, "" },
+	{ "6.16.0-rc7-next-20250721", true, { 6, 16, 0 }, 3, KERNEL_STAGE_NEXT, 20250721, "" },
+	{ "6.16-rc7-nextcloud", true, { 6, 16, 0 }, 2, KERNEL_STAGE_RC, 7, "-nextcloud" },
 	{ "master", true, { 0, 0, 0 }, 0, KERNEL_STAGE_RELEASE, 0, "" },
 	{ "6.1.0-50-amd64", true, { 6, 1, 0 }, 3, KERNEL_STAGE_RELEASE, 0, "-50-amd64" },
 	{ "6.12.107+deb13-amd64", true, { 6, 12, 107 }, 3, KERNEL_STAGE_RELEASE, 0, "+deb13-amd64" },
@@ -116,6 +118,7 @@ static void test_version_matches(void **state)
 		{ "6.18-rc3", "6.18.0-rc3", true }, { "6.18-rc3", "6.18-rc4", false }, { "6.18-rc3", "6.18", false },
 		{ "6.12.y", "6.12.7", true },	 { "next", "6.16.0-next-20250618", true },
 		{ "next-20250618", "6.16.0-next-20250618", true }, { "next-20250619", "6.16.0-next-20250618", false },
+		{ "next-20250721", "6.16.0-rc7-next-20250721", true }, { "6.16-rc7", "6.16.0-rc7-next-20250721", false },
 		{ "master", "6.1", false },
 	};
 

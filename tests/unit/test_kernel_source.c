@@ -298,6 +298,33 @@ static void test_git(void **state)
 	assert_int_equal(err.kind, ERROR_CHILD);
 }
 
+/* They begin like a version, and the version alone is something else. */
+static void test_more_than_a_version(void **state)
+{
+	static const struct {
+		const char *what, *hint;
+	} rows[] = {
+		{ "6.99+kasan", "quiz kernel build 6.99 --flavour kasan" },
+		{ "6.99.2+kasan+lockdep", "quiz kernel build 6.99.2 --flavour kasan+lockdep" },
+		{ "6.99-rc", "6.99-rc1" },
+		{ "6.99.0-56-amd64", "linux-source-6.99" },
+		{ "6.99.2+deb13-amd64", "linux-source-6.99" },
+		{ "6.99.2-1", "linux-source-6.99" },
+	};
+
+	serve_release("more", true);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct kernel_source s = { 0 };
+		struct error err = ERROR_INIT;
+
+		if (get_release("ok/more", rows[i].what, &s, &err) == 0)
+			fail_msg("'%s' was taken for %s", rows[i].what, s.text);
+		assert_int_equal(err.kind, ERROR_USAGE);
+		if (!strstr(err.hint, rows[i].hint))
+			fail_msg("'%s': the hint is '%s'", rows[i].what, err.hint);
+	}
+}
+
 static void test_bad_names(void **state)
 {
 	static const struct {
@@ -345,6 +372,7 @@ int main(void)
 		cmocka_unit_test(test_release_with_wrong_sum),
 		cmocka_unit_test(test_no_list),
 		cmocka_unit_test(test_git),
+		cmocka_unit_test(test_more_than_a_version),
 		cmocka_unit_test(test_bad_names),
 		cmocka_unit_test(test_archive_that_leads_out),
 	};
