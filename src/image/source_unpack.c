@@ -5,6 +5,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -32,8 +33,9 @@ static int fail(struct archive *a, const char *what, const char *path, struct er
 {
 	int errnum = archive_errno(a);
 
-	if (errnum > 0 && errnum < 4096) /* an errno; others are libarchive's own */
-		return error_set(err, ERROR_SYSTEM, "cannot %s '%s': %s", what, path, archive_error_string(a));
+	/* libarchive has words of its own ("Write failed"), and an errno for damaged archives as well. */
+	if (errnum == ENOSPC || errnum == EDQUOT || errnum == EACCES || errnum == EIO || errnum == EROFS)
+		return error_sys(err, errnum, "%s '%s'", what, path);
 	return error_set(err, ERROR_UNSUPPORTED, "cannot %s '%s': %s", what, path,
 			 archive_error_string(a) ? archive_error_string(a) : "damaged archive");
 }

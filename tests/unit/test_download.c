@@ -3,14 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +17,7 @@
 #include "base/cleanup.h"
 #include "image/download.h"
 #include "lib/http_server.h"
+#include "lib/small_disk.h"
 #include "sys/fs.h"
 
 #define SIZE 200000
@@ -247,36 +246,13 @@ static void test_text(void **state)
 	assert_non_null(strstr(err.text, "longer than 9 bytes"));
 }
 
-/* An ordinary user may mount in a user namespace, and own files there once his id is mapped. */
-static int own_user_namespace(void)
-{
-	_cleanup_free_ char *uids = mem_printf("%u %u 1", (unsigned)geteuid(), (unsigned)geteuid());
-	_cleanup_free_ char *gids = mem_printf("%u %u 1", (unsigned)getegid(), (unsigned)getegid());
-	const char *const files[][2] = {
-		{ "/proc/self/setgroups", "deny" }, { "/proc/self/uid_map", uids }, { "/proc/self/gid_map", gids },
-	};
-
-	if (unshare(CLONE_NEWUSER) < 0)
-		return -1;
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		_cleanup_close_ int fd = open(files[i][0], O_WRONLY | O_CLOEXEC);
-
-		if (fd < 0 || write(fd, files[i][1], strlen(files[i][1])) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-/* A small tmpfs of its own, in a mount namespace that ends with the child. */
 static int full_disk_child(const char *mount_point)
 {
 	_cleanup_free_ char *url = mem_printf("http://127.0.0.1:%u/ok/file", server.port);
 	_cleanup_free_ char *path = fs_join(mount_point, "big");
 	struct error err = ERROR_INIT;
 
-	if ((geteuid() && own_user_namespace() < 0) || unshare(CLONE_NEWNS) < 0 ||
-	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("quiz-test", mount_point, "tmpfs", 0, "size=64k") < 0)
+	if (small_disk_mount(mount_point, "size=64k") < 0)
 		return 77;
 	if (download_file(url, path, NULL, NULL, &err) == 0 || fs_exists(path))
 		return 1;

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* Kernel sources: which file a version means, a release from a server on loopback, git, folders. */
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -15,6 +18,7 @@
 #include "image/kernel_source.h"
 #include "image/source_unpack.h"
 #include "lib/http_server.h"
+#include "lib/small_disk.h"
 #include "sys/fs.h"
 #include "sys/proc.h"
 
@@ -325,6 +329,44 @@ static void test_more_than_a_version(void **state)
 	}
 }
 
+static int full_disk_child(const char *top)
+{
+	_cleanup_free_ char *cache = fs_join(dir, "full-cache");
+	_cleanup_free_ char *tree = fs_join(cache, "sources/linux-6.99.2");
+	struct kernel_source s = { 0 };
+	struct error err = ERROR_INIT;
+
+	if (fs_mkdir_p(cache, 0755, NULL) < 0 || small_disk_mount(cache, "size=64k") < 0)
+		return 77;
+	paths.cache = cache;
+	if (get_release(top, "6.99", &s, &err) == 0 || fs_exists(tree))
+		return 1;
+	return err.kind == ERROR_SYSTEM && err.errnum == ENOSPC ? 0 : 2;
+}
+
+/* The archive fits, what is in it does not. */
+static void test_disk_full_of_source(void **state)
+{
+	_cleanup_free_ char *zeros = mem_alloc(200001);
+	int st;
+	pid_t pid;
+
+	memset(zeros, 'z', 200000);
+	put("full/linux-6.99.2/init/main.c", zeros);
+	serve_release("full", true);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(full_disk_child("ok/full"));
+	assert_int_equal(waitpid(pid, &st, 0), pid);
+	assert_true(WIFEXITED(st));
+	if (WEXITSTATUS(st) == 77) {
+		print_message("skipped: no mount namespace for us here\n");
+		skip();
+	}
+	assert_int_equal(WEXITSTATUS(st), 0);
+}
+
 static void test_bad_names(void **state)
 {
 	static const struct {
@@ -373,6 +415,7 @@ int main(void)
 		cmocka_unit_test(test_no_list),
 		cmocka_unit_test(test_git),
 		cmocka_unit_test(test_more_than_a_version),
+		cmocka_unit_test(test_disk_full_of_source),
 		cmocka_unit_test(test_bad_names),
 		cmocka_unit_test(test_archive_that_leads_out),
 	};
