@@ -295,7 +295,7 @@ static void on_line(void *ctx, const char *line)
 	if (percent >= 0 && l->total_bytes)
 		progress_bytes(l->progress, (uint64_t)(percent * (double)l->total_bytes / 100.0), l->total_bytes);
 	else if (percent >= 0)
-		progress_count(l->progress, (uint64_t)percent, 100);
+		progress_percent(l->progress, (unsigned)percent);
 	else if (str_starts(line, "E: ") && l->complaints.len < 1024)
 		str_addf(&l->complaints, "%s%s", l->complaints.len ? "\n" : "", line + 3);
 }

@@ -231,6 +231,24 @@ static int run_git(const char *git_dir, const char *const *words, struct str *re
 	return proc_run((const char *const *)argv.v, ret_out, err);
 }
 
+static void on_git_line(void *ctx, const char *line)
+{
+	progress_line(ctx, line);
+}
+
+/* The same for what may take minutes: what git says of its progress is passed on. */
+static int run_long_git(const char *git_dir, const char *const *words, const struct progress *progress, struct error *err)
+{
+	_cleanup_strv_ struct strv argv = STRV_INIT;
+	struct proc_spec spec = { 0 };
+
+	strv_add(&argv, "git");
+	strv_addf(&argv, "--git-dir=%s", git_dir);
+	strv_add_all(&argv, (char *const *)words);
+	spec.argv = (const char *const *)argv.v;
+	return proc_run_lines(&spec, -1, on_git_line, (void *)progress, err);
+}
+
 /* What a killed git has left, and what it does not look behind by itself. The folder is ours alone. */
 static void remove_git_locks(const char *git_dir)
 {
@@ -244,9 +262,10 @@ static void remove_git_locks(const char *git_dir)
 }
 
 /* The commit that ref is now, fetched (without history) into git_dir. */
-static int fetch_commit(const char *git_dir, const char *url, const char *ref, char **ret_commit, struct error *err)
+static int fetch_commit(const char *git_dir, const char *url, const char *ref, const struct progress *progress,
+			char **ret_commit, struct error *err)
 {
-	const char *fetch[] = { "fetch", "--quiet", "--depth=1", "--no-tags", "--force", "--", url, ref, NULL };
+	const char *fetch[] = { "fetch", "--progress", "--depth=1", "--no-tags", "--force", "--", url, ref, NULL };
 	const char *parse[] = { "rev-parse", "--verify", "FETCH_HEAD^{commit}", NULL };
 	const char *init[] = { "git", "init", "--quiet", "--bare", "--", git_dir, NULL }; /* mends one that was cut short, too */
 	_cleanup_str_ struct str out = STR_INIT;
@@ -254,7 +273,7 @@ static int fetch_commit(const char *git_dir, const char *url, const char *ref, c
 	remove_git_locks(git_dir);
 	if (fs_mkdir_parents(git_dir, err) < 0 || proc_run(init, &out, err) < 0)
 		return -1;
-	if (run_git(git_dir, fetch, &out, err) < 0) {
+	if (run_long_git(git_dir, fetch, progress, err) < 0) {
 		error_wrap(err, "cannot fetch '%s' from '%s'", ref, url);
 		return *err->hint ? -1 : error_hint(err, "what it has: git ls-remote %s", url);
 	}
@@ -265,15 +284,14 @@ static int fetch_commit(const char *git_dir, const char *url, const char *ref, c
 	return 0;
 }
 
-static int checkout(const char *git_dir, const char *commit, const char *dir, struct error *err)
+static int checkout(const char *git_dir, const char *commit, const char *dir, const struct progress *progress, struct error *err)
 {
 	_cleanup_free_ char *work_tree = mem_printf("--work-tree=%s", dir);
 	const char *words[] = {
-		work_tree, "-c", "advice.detachedHead=false", "checkout", "--quiet", "--force", commit, "--", ".", NULL
+		work_tree, "-c", "advice.detachedHead=false", "checkout", "--progress", "--force", commit, "--", ".", NULL
 	};
-	_cleanup_str_ struct str out = STR_INIT;
 
-	return run_git(git_dir, words, &out, err);
+	return run_long_git(git_dir, words, progress, err);
 }
 
 static int get_git(const struct paths *p, const char *url, const char *ref, const char *name,
@@ -296,14 +314,14 @@ static int get_git(const struct paths *p, const char *url, const char *ref, cons
 	if (lock_fd < 0)
 		return -1;
 	progress_stage(progress, "fetching %s of %s", ref, url);
-	if (fetch_commit(git_dir, url, ref, &commit, err) < 0)
+	if (fetch_commit(git_dir, url, ref, progress, &commit, err) < 0)
 		return -1;
 	slot_name = mem_printf("%s-%.12s", name, commit);
 	if (slot_open(p, slot_name, progress, &slot, err) < 0)
 		return -1;
 	if (slot.tmp) {
 		progress_stage(progress, "checking out %.12s", commit);
-		if (checkout(git_dir, commit, slot.tmp, err) < 0 || slot_publish(&slot, err) < 0)
+		if (checkout(git_dir, commit, slot.tmp, progress, err) < 0 || slot_publish(&slot, err) < 0)
 			return -1;
 	}
 	ret->dir = take_ptr(slot.dir);

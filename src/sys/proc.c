@@ -496,6 +496,15 @@ int proc_passed_signal(void)
 }
 
 /* To the end of the stream: all of it to the log, its last bytes to the tail, whole lines to line(). */
+/* A line ends with a newline, or is drawn over: "Receiving objects:  23%\r". */
+static char *line_end(char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (s[i] == '\n' || s[i] == '\r')
+			return s + i;
+	return NULL;
+}
+
 static void read_lines(int fd, int log_fd, proc_line_fn *line, void *ctx, struct str *tail)
 {
 	_cleanup_str_ struct str pending = STR_INIT;
@@ -514,9 +523,11 @@ static void read_lines(int fd, int log_fd, proc_line_fn *line, void *ctx, struct
 		add_tail(tail, buf, (size_t)n);
 		str_add_mem(&pending, buf, (size_t)n);
 		start = pending.p;
-		while ((nl = memchr(start, '\n', pending.len - (size_t)(start - pending.p)))) {
+		while ((nl = line_end(start, pending.len - (size_t)(start - pending.p)))) {
+			bool is_drawn_over = *nl == '\r';
+
 			*nl = '\0';
-			if (line)
+			if (line && (*start || !is_drawn_over))
 				line(ctx, start);
 			start = nl + 1;
 		}

@@ -87,8 +87,9 @@ typedef void proc_line_fn(void *ctx, const char *line);
 
 /*
  * Runs argv, passes its output line by line to `line` (may be NULL) and
- * appends it to log_fd (-1: none): for long builds with progress. On failure
- * ERROR_CHILD with the last lines.
+ * appends it to log_fd (-1: none): for long builds with progress. A line that
+ * is drawn over, as progress is, counts as one. On failure ERROR_CHILD with
+ * the last lines.
  *
  * With pass_signals, INT, TERM and HUP that reach us meanwhile are passed to
  * the program's group and its end is waited for, so that it can clean up after

@@ -45,6 +45,12 @@ void progress_count(const struct progress *p, uint64_t done, uint64_t total)
 		p->count(p->ctx, done, total);
 }
 
+void progress_percent(const struct progress *p, unsigned percent)
+{
+	if (p && p->percent)
+		p->percent(p->ctx, percent);
+}
+
 void progress_line(const struct progress *p, const char *line)
 {
 	if (p && p->line)

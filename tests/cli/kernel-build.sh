@@ -47,6 +47,7 @@ vmlinux:
 	@echo "$(LLVM) $(CC)" >$(OUT)/compiler
 	@[ ! -e $(OUT)/broken ] || { cat $(OUT)/broken >&2; exit 1; }
 	@[ ! -e $(OUT)/slow ] || sleep $$(cat $(OUT)/slow)
+	@echo "  LD      vmlinux"
 	@mkdir -p $(O)/include/config $(O)/include/generated $(O)/scripts/mod $(O)/arch/x86/include/generated
 	@gcc -nostdlib -static -o $(O)/vmlinux init/head.S
 	@echo "0000000000000000 T _start" >$(O)/System.map
@@ -149,6 +150,14 @@ else
 	skip "a disk that is full for the store" "no user namespaces here"
 	skip "says so, too" "no user namespaces here"
 fi
+
+# A person at a terminal sees what it does.
+echo 1.2 >made/slow
+script -qec "quiz kernel build --tree toy" /dev/null </dev/null >seen 2>&1
+rm made/slow
+like "a progress line: stage, objects of all, time, what make says" "$(cat seen)" \
+	"*compiling 6.99.2-toy [[]*[]] 100% 1 of 1 1*s  LD *"
+like "and in the end what became of it" "$(tr '\r' '\n' <seen)" "*6.99.2-toy: built in *, 1 objects, *"
 
 # make quotes nothing.
 cp -R toy "toy of mine"

@@ -53,6 +53,24 @@ static void child_output_and_status(void **state)
 	str_clear(&out);
 }
 
+static void join_line(void *ctx, const char *line)
+{
+	str_addf(ctx, "<%s>", line);
+}
+
+/* Progress is drawn over: each state of it is a line. */
+static void lines_of_a_child(void **state)
+{
+	static const char *const argv[] = { "printf", "one\\n\\ntwo 1%%\\rtwo 2%%\\r\\rthree\\r\\nfour", NULL };
+	struct proc_spec spec = { .argv = argv };
+	struct error err = ERROR_INIT;
+	struct str lines = STR_INIT;
+
+	assert_int_equal(proc_run_lines(&spec, -1, join_line, &lines, &err), 0);
+	assert_string_equal(str_cstr(&lines), "<one><><two 1%><two 2%><three><><four>");
+	str_clear(&lines);
+}
+
 static void descriptors_can_be_swapped(void **state)
 {
 	static const char *const argv[] = { "sh", "-c", "printf a >&3; printf b >&4", NULL };
@@ -488,6 +506,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(child_output_and_status),
+		cmocka_unit_test(lines_of_a_child),
 		cmocka_unit_test(descriptors_can_be_swapped),
 		cmocka_unit_test(a_path_lies_in_a_folder),
 		cmocka_unit_test(locks_exclude),

@@ -25,7 +25,7 @@ static struct state {
 	uint64_t started_ms; /* of the stage */
 	uint64_t drawn_ms;
 	uint64_t done, total;
-	bool is_bytes;
+	enum { BYTES, PIECES, PERCENT } unit;
 } state;
 
 static unsigned width(void)
@@ -51,7 +51,9 @@ static void add_numbers(struct str *s, uint64_t elapsed_ms)
 
 	if (state.total)
 		add_bar(s);
-	if (state.is_bytes && state.total && state.done && elapsed_ms > 500) {
+	if (state.total && state.unit == PIECES)
+		str_addf(s, " %" PRIu64 " of %" PRIu64, state.done, state.total);
+	if (state.unit == BYTES && state.total && state.done && elapsed_ms > 500) {
 		uint64_t per_second = state.done * 1000 / elapsed_ms;
 		uint64_t left_ms = (state.total - state.done) * elapsed_ms / state.done;
 
@@ -113,24 +115,30 @@ static void on_stage(void *ctx, const char *text)
 	draw(true);
 }
 
-static void on_amount(uint64_t done, uint64_t total, bool is_bytes)
+static void on_amount(uint64_t done, uint64_t total, int unit)
 {
 	state.done = done > total && total ? total : done;
 	state.total = total;
-	state.is_bytes = is_bytes;
+	state.unit = unit;
 	draw(false);
 }
 
 static void on_bytes(void *ctx, uint64_t done, uint64_t total)
 {
 	(void)ctx;
-	on_amount(done, total, true);
+	on_amount(done, total, BYTES);
 }
 
 static void on_count(void *ctx, uint64_t done, uint64_t total)
 {
 	(void)ctx;
-	on_amount(done, total, false);
+	on_amount(done, total, PIECES);
+}
+
+static void on_percent(void *ctx, unsigned percent)
+{
+	(void)ctx;
+	on_amount(percent, 100, PERCENT);
 }
 
 static void on_program_line(void *ctx, const char *line)
@@ -159,6 +167,7 @@ const struct progress *helper_progress(bool quiet)
 		.stage = on_stage,
 		.bytes = on_bytes,
 		.count = on_count,
+		.percent = on_percent,
 		.line = on_program_line,
 		.note = on_note,
 	};
