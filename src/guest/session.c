@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -184,6 +185,7 @@ void session_start(const struct wire_frame *f, const struct wire_start *m)
 	struct spawn_fds fds = { -1, -1, -1, -1, false };
 	uint16_t number = f->session;
 	struct session *s;
+	char why[128];
 	int e;
 
 	if (number == 0 || find(number)) {
@@ -207,9 +209,10 @@ void session_start(const struct wire_frame *f, const struct wire_start *m)
 	if ((s->is_tty ? open_tty(s, m, &fds) : open_pipes(s, m, &fds)) < 0 ||
 	    spawn_make_pipe(&s->report_fd, &fds.report, false) < 0 || (s->pid = fork()) < 0) {
 		e = errno;
+		snprintf(why, sizeof(why), "cannot make %sa process: %m", s->is_tty ? "a terminal and " : "");
 		spawn_close_fds(&fds);
 		clear(s);
-		send_started(number, WIRE_STAGE_FORK, e, 0, s->is_tty ? "make a terminal and a process" : "make a process");
+		send_started(number, WIRE_STAGE_FORK, e, 0, why);
 		return;
 	}
 	if (s->pid == 0)

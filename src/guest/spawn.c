@@ -69,9 +69,9 @@ static void take_streams(const struct spawn_fds *fds)
 {
 	setsid();
 	if (fds->is_tty && ioctl(fds->in, TIOCSCTTY, 0) < 0)
-		fail(WIRE_STAGE_FORK, errno, "make the terminal the program's own");
+		fail(WIRE_STAGE_FORK, errno, "cannot make the terminal its own: %m");
 	if (dup2(fds->in, 0) < 0 || dup2(fds->out, 1) < 0 || dup2(fds->err, 2) < 0)
-		fail(WIRE_STAGE_FORK, errno, "connect the program's streams");
+		fail(WIRE_STAGE_FORK, errno, "cannot connect its streams: %m");
 }
 
 static void find_account(const char *user, struct account *a)
@@ -122,7 +122,8 @@ static void become(const struct wire_start *m, const struct account *a, bool is_
 		struct rlimit rl = { m->nofile, m->nofile };
 
 		if (setrlimit(RLIMIT_NOFILE, &rl) < 0)
-			fail(WIRE_STAGE_FORK, errno, "set the limit of open files to %llu", (unsigned long long)m->nofile);
+			fail(WIRE_STAGE_FORK, errno, "cannot set the limit of open files to %llu: %m",
+			     (unsigned long long)m->nofile);
 	}
 	if (is_tty && a->uid != 0) {
 		fchown(0, a->uid, (gid_t)-1);
@@ -131,16 +132,16 @@ static void become(const struct wire_start *m, const struct account *a, bool is_
 	if (known.is_us)
 		return;
 	if (setgroups(a->n_groups, a->groups) < 0 || setgid(a->gid) < 0 || setuid(a->uid) < 0)
-		fail(WIRE_STAGE_USER, errno, "become user '%s'", m->user[0] ? m->user : "root");
+		fail(WIRE_STAGE_USER, errno, "cannot become user '%s': %m", m->user[0] ? m->user : "root");
 }
 
 static void enter(const struct wire_start *m, const struct account *a)
 {
 	if (m->cwd[0]) {
 		if (chdir(m->cwd) < 0)
-			fail(WIRE_STAGE_CHDIR, errno, "%s", m->cwd);
+			fail(WIRE_STAGE_CHDIR, errno, "cannot enter '%s': %m", m->cwd);
 	} else if (chdir(a->home) < 0 && chdir("/") < 0) {
-		fail(WIRE_STAGE_CHDIR, errno, "/");
+		fail(WIRE_STAGE_CHDIR, errno, "cannot enter '/': %m");
 	}
 }
 
@@ -309,7 +310,7 @@ static _Noreturn void move_files(const struct wire_start *m)
 	uint32_t pos = 0;
 
 	if (chdir("/") < 0)
-		fail(WIRE_STAGE_CHDIR, errno, "/");
+		fail(WIRE_STAGE_CHDIR, errno, "cannot enter '/': %m");
 	path = wire_list_next(&m->argv, &pos);
 	name = path ? wire_list_next(&m->argv, &pos) : NULL;
 	carrier = name ? wire_list_next(&m->argv, &pos) : NULL;

@@ -150,8 +150,7 @@ static void make_local(struct client *c, bool tty)
 
 static void on_started(struct client *c, const struct wire_started *m)
 {
-	_cleanup_str_ struct str why = STR_INIT;
-	enum error_kind kind;
+	_cleanup_free_ char *where = mem_printf("machine %s", c->id);
 
 	if (!m->errnum) {
 		c->has_started = true;
@@ -161,10 +160,7 @@ static void on_started(struct client *c, const struct wire_started *m)
 		return;
 	}
 	c->program_status = m->stage == WIRE_STAGE_EXEC ? (m->errnum == ENOENT ? 127 : 126) : 125;
-	kind = c->program_status == 127 && !*m->text ? ERROR_MISSING : ERROR_GUEST;
-	session_start_failure(m, &why);
-	error_set(&c->err, kind, "cannot run '%s' in machine %s: %s", c->program ? c->program : "a shell", c->id,
-		  str_cstr(&why));
+	session_start_error(m, c->program ? c->program : "a shell", where, &c->err);
 	stop(c, CLIENT_NOT_STARTED);
 }
 

@@ -110,23 +110,17 @@ static const char *program_name(const struct supervisor *s)
 
 void program_note_started(struct supervisor *s, const struct wire_started *m)
 {
-	_cleanup_str_ struct str why = STR_INIT;
-	struct error *err = &s->out->error;
-
 	if (!m->errnum) {
 		s->out->running_ns = loop_now_ns();
 		s->out->facts.program = PROGRAM_RUNNING;
 		return;
 	}
-	session_start_failure(m, &why);
-	if (m->stage == WIRE_STAGE_EXEC) {
+	session_start_error(m, program_name(s), "the guest", &s->out->error);
+	s->out->is_absent = s->out->error.kind == ERROR_MISSING;
+	if (m->stage == WIRE_STAGE_EXEC)
 		s->out->facts.program = m->errnum == ENOENT ? PROGRAM_NOT_FOUND : PROGRAM_NOT_EXECUTABLE;
-		s->out->is_absent = m->errnum == ENOENT && !*m->text;
-		error_set(err, ERROR_GUEST, "cannot run '%s' in the guest: %s", program_name(s), str_cstr(&why));
-	} else {
+	else
 		s->out->facts.setup_failed = true;
-		error_set(err, ERROR_GUEST, "cannot start '%s' in the guest: %s", program_name(s), str_cstr(&why));
-	}
 }
 
 void program_note_exited(struct supervisor *s, const struct wire_exit *m)

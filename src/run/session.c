@@ -97,12 +97,22 @@ struct session *session_start(struct sessions *t, const struct wire_start *m, co
 	return s;
 }
 
-void session_start_failure(const struct wire_started *m, struct str *out)
+int session_start_error(const struct wire_started *m, const char *program, const char *where, struct error *err)
 {
+	bool is_absent = m->stage == WIRE_STAGE_EXEC && m->errnum == ENOENT && !*m->text;
+	_cleanup_str_ struct str why = STR_INIT;
+
 	if (*m->text)
-		str_add_safe(out, m->text, strlen(m->text), false);
+		str_add_safe(&why, m->text, strlen(m->text), false);
 	else
-		str_add(out, strerror((int)m->errnum));
+		str_add(&why, strerror((int)m->errnum));
+	error_set(err, is_absent ? ERROR_MISSING : ERROR_GUEST, "cannot %s '%s' in %s: %s",
+		  m->stage == WIRE_STAGE_EXEC ? "run" : "start", program, where, str_cstr(&why));
+	if (m->stage == WIRE_STAGE_CHDIR)
+		return error_hint(err, "--cwd takes a folder of the machine; the host's need --share or a workspace");
+	if (m->stage == WIRE_STAGE_USER)
+		return error_hint(err, "--user takes a name that the machine's root has, or a number");
+	return -1;
 }
 
 static void on_started(struct session *s, const struct wire_started *m)

@@ -61,8 +61,11 @@ void session_abandon(struct session *s);
 /* Further readers get a copy of the output (quiz attach, logs); NULL removes. */
 void session_tee(struct session *s, void (*tee)(void *ctx, unsigned stream, const void *mem, size_t n), void *ctx);
 
-/* Why a program did not start, safe to print: the guest's own words where it has any, else what the errno means. */
-void session_start_failure(const struct wire_started *m, struct str *out);
+/*
+ * Why `program` did not start in `where` ("the guest"), safe to print, and what mends it. ERROR_MISSING: the guest has no
+ * such program; else ERROR_GUEST. Returns -1.
+ */
+int session_start_error(const struct wire_started *m, const char *program, const char *where, struct error *err);
 
 bool session_is_running(const struct session *s);
 uint32_t session_pid(const struct session *s); /* in the guest */

@@ -224,7 +224,7 @@ static const struct option_row rows[] = {
 	{ "cwd", 0, OPTION_REQUIRED, 0, AT(cwd), option_set_text, NULL, "DIR", NULL, NULL, NULL,
 	  "working directory in the guest" },
 	{ "user", 0, OPTION_REQUIRED, 0, AT(user), option_set_text, NULL, "NAME", NULL, NULL, NULL,
-	  "user in the guest (default: root)" },
+	  "user in the guest, by name or number (default: root)" },
 	{ "tty", 't', OPTION_OPTIONAL, 0, AT(tty), set_tty, NULL, "WHEN", "auto", tty_choices, NULL,
 	  "a terminal for the program: auto, force (-t) or never" },
 	{ "no-tty", 'T', OPTION_FLAG, OPTION_LINE_ONLY, AT(tty), set_no_tty, NULL, NULL, NULL, NULL, NULL,

@@ -257,7 +257,7 @@ const char *wire_stage_name(uint32_t stage);
 #define WIRE_FIELDS_START(F)                                                   \
 	F(u8, kind) F(u32, flags) F(list, argv) F(list, env) F(str, cwd) F(str, user)                    \
 	F(u32, umask) F(u64, nofile) F(u16, rows) F(u16, cols)
-/* errnum 0: the program's execve succeeded. Else nothing runs, no EXIT follows. */
+/* errnum 0: the program's execve succeeded. Else nothing runs, no EXIT follows; text is the cause, "": what errnum means. */
 #define WIRE_FIELDS_STARTED(F) F(u8, stage) F(u32, errnum) F(u32, pid) F(str, text)
 #define WIRE_FIELDS_DATA(F) F(u8, stream) F(bytes, data)
 #define WIRE_FIELDS_EOF(F) F(u8, stream)

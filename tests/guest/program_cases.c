@@ -92,7 +92,7 @@ static void failed_starts_say_where_and_why(void)
 		{ "/etc", "", "", WIRE_STAGE_EXEC, EACCES, "folder" },
 		{ "./noshebang", NULL, "", WIRE_STAGE_EXEC, ENOEXEC, "#!" },
 		{ "./nointerp", NULL, "", WIRE_STAGE_EXEC, ENOENT, "interpreter" },
-		{ "true", "/no/such", "", WIRE_STAGE_CHDIR, ENOENT, "/no/such" },
+		{ "true", "/no/such", "", WIRE_STAGE_CHDIR, ENOENT, "'/no/such': No such file or directory" },
 		{ "true", "", "nobody-of-that-name", WIRE_STAGE_USER, ENOENT, "nobody-of-that-name" },
 	};
 

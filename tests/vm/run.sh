@@ -55,7 +55,10 @@ status "memory and CPUs" 0 quiz -m 512M -c 1 sh -c 'nproc; grep MemTotal /proc/m
 like "what it got" "$out" "1
 MemTotal: *[34]????? kB"
 status "a working directory that is not there" 125 quiz --cwd /nowhere true
-like "says so" "$err_out" "*nowhere*"
+like "which, why, and what would do" "$err_out" \
+	"quiz: cannot start 'true' in the guest: cannot enter '/nowhere': No such file or directory*hint: --cwd *"
+status "a user that is not there" 125 quiz --user nobody-there true
+like "which, where, and what would do" "$err_out" "quiz: *no user 'nobody-there' in the machine's /etc/passwd*hint: --user *"
 
 mkdir share
 echo host >share/file
