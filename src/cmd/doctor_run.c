@@ -137,7 +137,7 @@ static void check_writable(struct doctor *d, const struct context *ctx)
 	const struct {
 		const char *folder, *what, *mend;
 	} places[] = {
-		{ runs, "records of runs", ctx->workspace.dir ? NULL : "export XDG_STATE_HOME=DIR, a folder that can be written" },
+		{ runs, "records of runs", "export XDG_STATE_HOME=DIR, a folder that can be written" },
 		{ ctx->paths.cache, "images of layers", "export XDG_CACHE_HOME=DIR, a folder that can be written" },
 	};
 	struct error err = ERROR_INIT;
@@ -145,6 +145,8 @@ static void check_writable(struct doctor *d, const struct context *ctx)
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
 		if (fs_can_write(places[i].folder, NULL, &err) < 0)
 			doctor_add(d, DOCTOR_MISSING, places[i].mend, "no folder for %s: %s", places[i].what, err.text);
+	if (run_records_lie_elsewhere(&ctx->workspace, &err))
+		doctor_add(d, DOCTOR_NOTE, NULL, "records of this workspace's runs go to %s: %s", runs, err.text);
 }
 
 static void check_room(struct doctor *d, const struct context *ctx)

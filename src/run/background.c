@@ -176,15 +176,18 @@ static int with_client(const struct run_request *req, const char *id, const char
 	return client_open(req->paths, id, purpose, ret, err);
 }
 
-/* The guest does not have the program. A machine that stays can be given it. */
+/* The guest does not have the program. A machine that stays can be given it; else the next one has to see it. */
 static void absent(const struct run_request *req, const struct client *c, struct error *err)
 {
+	const char *hint = json_string_value(json_object_get(client_status(c), "absent_hint"));
 	const struct strv *argv = &req->spec->argv;
 
 	if (req->ret_is_absent)
 		*req->ret_is_absent = true;
 	if (req->spec->keep && argv->n)
 		unseen_hint_up(client_id(c), client_status(c), argv->v[0], err);
+	else if (hint)
+		error_hint(err, "%s", hint);
 }
 
 /*

@@ -54,6 +54,7 @@ void run_plan_clear(struct run_plan *p)
 	strv_clear(&p->layer_lines);
 	strv_clear(&p->collect);
 	strv_clear(&p->host_folders);
+	free(p->absent_hint);
 	for (size_t i = 0; i < p->n_locks; i++)
 		close(p->locks[i]);
 	free(p->locks);

@@ -52,9 +52,16 @@ static void note(const char *text)
 		warn(text);
 }
 
+bool run_records_lie_elsewhere(const struct workspace *ws, struct error *err)
+{
+	_cleanup_free_ char *runs = ws->dir ? fs_join(ws->dir, "runs") : NULL;
+
+	return runs && fs_can_write(runs, NULL, err) < 0;
+}
+
 char *run_records_dir(const struct paths *p, const struct workspace *ws)
 {
-	return ws->dir ? mem_printf("%s/runs", ws->dir) : mem_printf("%s/runs", p->state);
+	return fs_join(ws->dir && !run_records_lie_elsewhere(ws, NULL) ? ws->dir : p->state, "runs");
 }
 
 static uint64_t wall_clock_ms(void)
@@ -244,6 +251,7 @@ static void report(const struct run_facts *f, const struct record *rec, const st
 static void describe_for_v(const struct run_facts *f, const struct run_plan *p)
 {
 	_cleanup_str_ struct str text = STR_INIT;
+	struct error why = ERROR_INIT;
 
 	if (!f->spec->verbosity)
 		return;
@@ -252,6 +260,8 @@ static void describe_for_v(const struct run_facts *f, const struct run_plan *p)
 		str_addf(&text, "quiz: layer %s\n", p->layer_lines.v[i]);
 	if (f->zfs_describe)
 		str_addf(&text, "quiz: OpenZFS %s\n", f->zfs_describe);
+	if (run_records_lie_elsewhere(f->workspace, &why))
+		str_addf(&text, "quiz: the record is in %s: %s\n", f->record_dir, why.text);
 	print_text(text.p);
 }
 
@@ -419,6 +429,15 @@ static void on_crashed(void *ctx, struct outcome *o)
 		print_text(o->crash_text);
 }
 
+/* Caller frees; NULL: there is nothing to say. */
+static char *hint_for_client(const struct run_facts *f, const struct run_plan *plan)
+{
+	struct error absent = ERROR_INIT;
+
+	unseen_hint(f, plan, &absent);
+	return *absent.hint ? mem_strdup(absent.hint) : NULL;
+}
+
 static int waiting_ended_by; /* signal; 0: none */
 
 static int run_once(struct run_facts *f, const struct run_request *req, struct record *rec, struct outcome *o,
@@ -440,6 +459,8 @@ static int run_once(struct run_facts *f, const struct run_request *req, struct r
 			   &waiting_ended_by, err) == 0) {
 		describe_for_v(f, &plan);
 		end.has_terminal = !bg && plan.program.tty;
+		if (so.waits_for_client)
+			plan.absent_hint = hint_for_client(f, &plan);
 		r = supervisor_run(&so, o, err);
 	}
 	if (r == 0 && plan.can_prepare && !req->spec->cold && !o->was_prepared && !kvm_has_failed(o) &&
@@ -542,11 +563,8 @@ int run_execute(const struct run_request *req, void (*print)(const char *text), 
 	is_quiet = req->spec->quiet;
 	if (paths_runtime(req->paths, err) < 0)
 		goto out;
-	if (record_new(runs, &rec, err) < 0) {
-		if (!req->workspace->dir && (err->errnum == EROFS || err->errnum == EACCES))
-			error_hint(err, "export XDG_STATE_HOME=DIR, a folder that can be written");
+	if (record_new(runs, &rec, err) < 0)
 		goto out;
-	}
 	run_dir = mem_printf("%s/%s", req->paths->runtime, rec.id);
 	lock_fd = make_run_dir(run_dir, err);
 	if (lock_fd < 0) {

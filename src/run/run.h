@@ -43,8 +43,14 @@ int run_execute(const struct run_request *req, void (*print)(const char *text), 
 /* --dry-run: the plan and the exact command line of the VMM. */
 int run_describe(const struct run_request *req, struct str *out, struct error *err);
 
-/* Where this workspace's (or user's) records lie. Caller frees. */
+/*
+ * Where this workspace's (or user's) records lie. Caller frees. Those of a
+ * workspace that can not be written, somebody else's or a read-only one, lie
+ * with those of no workspace.
+ */
 char *run_records_dir(const struct paths *p, const struct workspace *ws);
+/* Is it such a workspace? *err (may be NULL) says why. */
+bool run_records_lie_elsewhere(const struct workspace *ws, struct error *err);
 
 /* Removes what killed supervisors left in the runtime folder. Returns bytes freed. */
 uint64_t run_sweep(const struct paths *p);

@@ -59,6 +59,7 @@ struct run_plan {
 	struct strv layer_lines;    /* "root  debian-bookworm-minimal  /path": for -v and --dry-run */
 	struct strv collect;	    /* guest paths to bring back */
 	struct strv host_folders;   /* that the guest sees at the path they have here */
+	char *absent_hint;	    /* for a client, should the guest not have the program; NULL: none */
 	int *locks;		    /* owned descriptors: kernel, root, disks stay while the run lives */
 	size_t n_locks;
 

@@ -57,6 +57,7 @@ char *server_status(struct supervisor *s)
 	json_object_set_new(o, "sessions", json_integer((json_int_t)sessions_count(s->sessions)));
 	json_object_set_new(o, "artifacts", p->has_shared ? json_string(s->opt.record->artifacts) : json_null());
 	json_object_set_new(o, "host_folders", folders);
+	json_object_set_new(o, "absent_hint", p->absent_hint ? json_string(p->absent_hint) : json_null());
 	json_object_set_new(o, "networks", networks_json(s));
 	json_object_set_new(o, "tty", json_boolean(p->program.tty));
 	json_object_set_new(o, "crash", analyser_crash(s->analyser) ? json_string(analyser_crash(s->analyser)->title) : json_null());

@@ -64,6 +64,8 @@ static void hint_places(const struct paths *p, bool is_full, struct error *err)
 			str_addf(&list, " %s=DIR", places[i].variable);
 			n++;
 		}
+	if (!n && is_full && strstr(err->text, "/.quiz/")) /* a workspace's */
+		error_hint(err, "quiz clean");
 	if (!n)
 		return;
 	error_hint(err, "%sexport%s, %s that %s", is_full ? "quiz clean, or " : "", list.p, n > 1 ? "folders" : "a folder",
@@ -74,7 +76,7 @@ void mend_hint(struct error *err)
 {
 	struct paths p = { 0 };
 
-	if (err->kind != ERROR_SYSTEM || *err->hint)
+	if (err->kind != ERROR_SYSTEM || *err->hint || str_starts(err->text, "cannot remove")) /* elsewhere there is nothing to remove */
 		return;
 	switch (err->errnum) {
 	case EMFILE:

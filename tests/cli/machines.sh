@@ -79,6 +79,15 @@ quiz stop --kill "$id" >/dev/null 2>&1
 status "a machine that is kept" 127 quiz --cold --keep ./prog
 like "can be given it" "$(hint)" "quiz cp '$work/prog' *:/tmp, then: quiz exec * /tmp/prog"
 quiz stop --kill --all >/dev/null 2>&1
+for what in keep shell; do # it goes when its kernel did not crash
+	status "a machine that stays for a crash, $what" 127 quiz --cold --on-crash=$what ./prog
+	like "the program can not be had there, $what" "$err_out" "quiz: cannot run './prog' in *"
+	is "the next one is to see it, $what" "$(hint)" "quiz init   (machines then see what is in '$work'), or: $share"
+	status "the system's, $what" 127 quiz --cold --on-crash=$what /usr/bin/env
+	like "the host's root has it, $what" "$(hint)" "quiz --root host *"
+	status "nowhere, $what" 127 quiz --cold --on-crash=$what ./nothing
+	is "no hint, $what" "$(hint)" ""
+done
 settle
 quiz init >/dev/null 2>&1
 status "in a workspace" 127 quiz --cold ./prog

@@ -45,6 +45,34 @@ if unshare -rm true 2>/dev/null; then
 	like "records" "$out" "*missing  no folder for records of runs: cannot write to '*': Read-only file system*export XDG_STATE_HOME=*"
 	like "and images" "$out" "*missing  no folder for images of layers: *export XDG_CACHE_HOME=*"
 	status "elsewhere it does" 0 closed_home env XDG_STATE_HOME="$scratch/state" XDG_CACHE_HOME="$scratch/cache" quiz --cold true
+	for command in "root add $scratch/tree --name more" "kernel add --image $scratch/bzImage --name more" \
+		"kernel fetch debian" "root build"; do
+		case $command in
+		*fetch* | *build) command -v apt-get >/dev/null && command -v mmdebstrap >/dev/null || continue ;;
+		esac
+		# shellcheck disable=SC2086 # words
+		status "quiz $command" 125 closed_home quiz $command
+		like "which folder, and what moves it: $command" "$err_out" \
+			"*quiz: cannot *'$HOME/*': Read-only file system*hint: export XDG_*_HOME=DIR, a folder that can be written*"
+	done
+	mkdir -p "$scratch/tree/deeper" && cd "$scratch/tree" && quiz init >/dev/null 2>&1 && cd deeper || exit 1
+	closed_tree() { # COMMAND...: with a workspace that can only be read
+		unshare -rm sh -c 'mount --bind .. .. && mount -o remount,bind,ro .. && cd "$PWD" && exec "$@"' sh "$@"
+	}
+	rm -rf "$XDG_STATE_HOME/quiz/runs"
+	status "a workspace that can only be read" 0 closed_tree quiz --cold -v true
+	like "where the record is, and why" "$err_out" \
+		"*quiz: the record is in $XDG_STATE_HOME/quiz/runs/*: cannot write to '$scratch/tree/.quiz': Read-only file system*"
+	id=$(ls "$XDG_STATE_HOME/quiz/runs")
+	like "it is found there" "$(closed_tree quiz runs list)" "*$id*"
+	like "by its id" "$(closed_tree quiz runs show "$id")" "*$id*"
+	status "without -v" 0 closed_tree quiz --cold true
+	is "nothing is said" "$err_out" ""
+	like "but by the doctor" "$(closed_tree quiz doctor)" "*note *records of this workspace's runs go to $XDG_STATE_HOME/quiz/runs: *Read-only*"
+	quiz --cold true
+	is "one that can be written has its own" "$(ls "$scratch/tree/.quiz/runs" | wc -l)" 1
+	rm -rf "$scratch/tree/.quiz"
+	cd "$scratch" || exit 1
 	status "a runtime folder without room" 125 full_runtime quiz --cold true
 	like "is named" "$err_out" "quiz: *'$XDG_RUNTIME_DIR/*: No space left on device*"
 	status "the doctor sees that" 1 full_runtime quiz doctor
