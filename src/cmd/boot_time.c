@@ -17,7 +17,7 @@
 #include "run/run.h"
 #include "sys/fs.h"
 
-#define USAGE	 "[-k KERNEL] [-n RUNS] [--plot FILE.svg]"
+#define USAGE	 "[-a ARCH] [-k KERNEL] [-n RUNS] [--plot FILE.svg]"
 #define LOG_MAX	 (64u << 20)
 #define RUNS_MAX 1000
 /* Shorter silences in the log are not worth a line. */
@@ -25,12 +25,14 @@
 #define N_LONGEST 12
 
 struct boot_time_options {
-	char *kernel, *plot, *machine; /* owned */
+	char *arch, *kernel, *plot, *machine; /* owned */
 	uint32_t n_runs;
 	bool json;
 };
 
 static const struct option_row options[] = {
+	{ "arch", 'a', OPTION_REQUIRED, 0, offsetof(struct boot_time_options, arch), option_set_text, NULL, "ARCH",
+	  NULL, NULL, "arch", "architecture of the machine (default: the host's)" },
 	{ "kernel", 'k', OPTION_REQUIRED, 0, offsetof(struct boot_time_options, kernel), option_set_text, NULL,
 	  "KERNEL", NULL, NULL, "kernel", "kernel to boot" },
 	{ "runs", 'n', OPTION_REQUIRED, 0, offsetof(struct boot_time_options, n_runs), option_set_u32, NULL, "N", "5",
@@ -76,6 +78,8 @@ static json_t *run_once(const struct boot_time_options *o, const char *append, c
 	strv_add(&line, "--cold");
 	strv_add(&line, "--json");
 	strv_add(&line, "--no-tty");
+	if (o->arch)
+		strv_addf(&line, "--arch=%s", o->arch);
 	if (o->kernel)
 		strv_addf(&line, "--kernel=%s", o->kernel);
 	if (o->machine)
@@ -91,7 +95,8 @@ static json_t *run_once(const struct boot_time_options *o, const char *append, c
 	result = captured_result();
 	if (!result || status) {
 		error_set(err, ERROR_GUEST, "cannot measure the boot: the run ended with status %d", status);
-		error_hint(err, "quiz run --cold%s%s true", o->kernel ? " -k " : "", o->kernel ? o->kernel : "");
+		error_hint(err, "quiz run --cold%s%s%s%s true", o->arch ? " -a " : "", o->arch ? o->arch : "",
+			   o->kernel ? " -k " : "", o->kernel ? o->kernel : "");
 		json_decref(result);
 		return NULL;
 	}
@@ -249,6 +254,7 @@ static int boot_time_main(int argc, char **argv, struct error *err)
 		rc = show(&o, &t, err);
 out:
 	str_clear(&captured);
+	free(o.arch);
 	free(o.kernel);
 	free(o.plot);
 	free(o.machine);

@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "image/kernel_s390x.h"
 #include "sys/fs.h"
 
-#define IMAGE_MAX (512u << 20)	/* a kernel file; the largest known (allyesconfig, stripped) is below */
 #define XEN_ELFNOTE_PHYS32_ENTRY 18
 
 DEFINE_CLEANUP(struct archive *, archive_read_free)
@@ -137,7 +137,7 @@ static int unpack_payload(const char *image, const struct kernel_payload *p, str
 
 	if (p->has_size && c && c->has_size && n > 4)
 		n -= 4;
-	return kernel_image_decompress(image + p->offset, n, IMAGE_MAX, ret, err);
+	return kernel_image_decompress(image + p->offset, n, KERNEL_IMAGE_MAX, ret, err);
 }
 
 /* ---- ELF notes ---- */
@@ -293,7 +293,7 @@ char *kernel_image_release(const void *image, size_t n)
 
 int kernel_image_read(const char *path, struct str *ret, struct error *err)
 {
-	if (fs_read(path, IMAGE_MAX, ret, err) < 0)
+	if (fs_read(path, KERNEL_IMAGE_MAX, ret, err) < 0)
 		return -1;
 	return ret->len ? 0 : error_set(err, ERROR_UNSUPPORTED, "cannot use kernel image '%s': it is empty", path);
 }
@@ -346,11 +346,13 @@ int kernel_image_prepare(const char *dir, const char *file, const char *arch, ch
 		return -1;
 	if (str_eq(arch, "x86_64"))
 		return prepare_x86(dir, file, &image, ret_file, ret_entry, err);
-	/* s390x's bzImage unpacks itself and must stay whole; the others are a gzip file or an EFI zboot image. */
-	if (zboot_payload((const unsigned char *)image.p, image.len, &payload) == 0)
+	/* s390x's bzImage unpacks itself and must stay whole otherwise; the others are a gzip file or an EFI zboot image. */
+	if (str_eq(arch, "s390x"))
+		(void)kernel_s390x_unpack(image.p, image.len, &plain);
+	else if (zboot_payload((const unsigned char *)image.p, image.len, &payload) == 0)
 		r = unpack_payload(image.p, &payload, &plain, err);
 	else if (compression_of(image.p, image.len))
-		r = kernel_image_decompress(image.p, image.len, IMAGE_MAX, &plain, err);
+		r = kernel_image_decompress(image.p, image.len, KERNEL_IMAGE_MAX, &plain, err);
 	if (r < 0)
 		return error_wrap(err, "cannot unpack kernel image '%s'", path);
 	if (plain.len && replace(dir, file, "image", &plain, err) < 0)

@@ -15,6 +15,8 @@
 #include "base/str.h"
 #include "spec/kernel.h"
 
+#define KERNEL_IMAGE_MAX (512u << 20) /* a kernel file; the largest known (allyesconfig, stripped) is below */
+
 /* Where the compressed kernel is in a container: bytes from the image's start. */
 struct kernel_payload {
 	size_t offset, length;
@@ -37,7 +39,7 @@ int kernel_image_decompress(const void *mem, size_t n, size_t max, struct str *r
 /*
  * Turns <dir>/<file> into what boots fastest: an x86 image becomes "vmlinux"
  * when its payload has a PVH entry; compressed images of other architectures
- * become "image", uncompressed. What can not be improved stays as it is.
+ * become "image", uncompressed (s390x: kernel_s390x.h). What can not be improved stays as it is.
  * *ret_file is the file to boot (caller frees); the original is removed when
  * it was replaced.
  */

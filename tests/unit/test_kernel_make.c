@@ -17,6 +17,7 @@
 #include "image/kernel_fetch.h"
 #include "image/kernel_image.h"
 #include "image/kernel_make.h"
+#include "image/kernel_s390x.h"
 
 /* ---- images ---- */
 
@@ -125,6 +126,102 @@ static void test_bzimage_release(void **state)
 	assert_string_equal(kernel_image_arch(image, sizeof(image)), "x86_64");
 	put_le(image + 0x20e, 2, 0xffff); /* beyond the file */
 	assert_null(kernel_image_release(image, sizeof(image)));
+}
+
+/* ---- s390x ---- */
+
+#define STAGE_BYTES 0x18000u /* of the boot stage; the payload follows */
+#define START_WORD  0x11320u
+#define END_WORD    0x11358u
+
+static uint64_t be64_at(const struct str *s, size_t at)
+{
+	uint64_t v = 0;
+
+	for (size_t i = 0; i < 8; i++)
+		v = v << 8 | (unsigned char)s->p[at + i];
+	return v;
+}
+
+static void put_be64(struct str *s, size_t at, uint64_t v)
+{
+	for (size_t i = 0; i < 8; i++)
+		s->p[at + i] = (char)(v >> (56 - 8 * i));
+}
+
+/* A bzImage of s390x with a kernel of so many bytes, what follows the payload in it, and the stage's own XZ magic. */
+static void make_s390x(struct str *image, const char *release, size_t n)
+{
+	_cleanup_str_ struct str kernel = STR_INIT;
+
+	str_clear(image);
+	for (size_t i = 0; i < n; i++)
+		str_add_char(&kernel, (char)(i * 7 + i / 251));
+	str_addf(&kernel, "Linux version %s (me)", release);
+	for (size_t i = 0; i < STAGE_BYTES; i++)
+		str_add_char(image, 0);
+	memcpy(image->p + 0x10008, "S390EP", 6);
+	memcpy(image->p + 0x12345, "\xfd" "7zXZ", 6);
+	kernel_s390x_store_xz(kernel.p, kernel.len, image);
+	str_add(image, "size");
+	put_be64(image, START_WORD, STAGE_BYTES);
+	put_be64(image, END_WORD, image->len);
+	str_add(image, "trailer");
+}
+
+static void test_s390x(void **state)
+{
+	static const size_t sizes[] = { 0, 1, 3, 65535, 65536, 65537, 300000 };
+	_cleanup_str_ struct str image = STR_INIT;
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		_cleanup_str_ struct str got = STR_INIT, old = STR_INIT, new = STR_INIT;
+		uint64_t start, end, old_end;
+
+		make_s390x(&image, "6.1.0-50-s390x", sizes[i]);
+		old_end = be64_at(&image, END_WORD);
+		assert_int_equal(kernel_s390x_unpack(image.p, image.len, &got), 0);
+		start = be64_at(&got, START_WORD);
+		end = be64_at(&got, END_WORD);
+		assert_int_equal(end, got.len);
+		assert_true(start > image.len + sizes[i]);
+		assert_memory_equal(got.p + old_end, "trailer", 7);
+		/* Another's reader of XZ agrees. */
+		assert_int_equal(kernel_image_decompress(got.p + start, end - 4 - start, 1 << 20, &new, &err), 0);
+		assert_int_equal(kernel_image_decompress(image.p + STAGE_BYTES, old_end - 4 - STAGE_BYTES, 1 << 20, &old, &err), 0);
+		assert_int_equal(new.len, old.len);
+		assert_memory_equal(new.p, old.p, new.len);
+		assert_int_equal(got.p[end - 4] & 0xff, new.len & 0xff);
+		/* All else of the stage is as it was. */
+		put_be64(&got, START_WORD, STAGE_BYTES);
+		put_be64(&got, END_WORD, old_end);
+		assert_memory_equal(got.p, image.p, STAGE_BYTES);
+	}
+}
+
+static void test_s390x_stays(void **state)
+{
+	_cleanup_str_ struct str image = STR_INIT, got = STR_INIT;
+
+	(void)state;
+	make_s390x(&image, "6.8.0-rc1-x", 100); /* unpacks to anywhere */
+	assert_int_equal(kernel_s390x_unpack(image.p, image.len, &got), -1);
+	make_s390x(&image, "nothing", 100);
+	assert_int_equal(kernel_s390x_unpack(image.p, image.len, &got), -1);
+	make_s390x(&image, "6.7.12", 100);
+	put_be64(&image, 0x14000, STAGE_BYTES); /* which word is it? */
+	assert_int_equal(kernel_s390x_unpack(image.p, image.len, &got), -1);
+	make_s390x(&image, "6.7.12", 100);
+	put_be64(&image, END_WORD, image.len + 1);
+	assert_int_equal(kernel_s390x_unpack(image.p, image.len, &got), -1);
+	make_s390x(&image, "6.7.12", 100);
+	for (size_t n = 0; n < image.len - 8; n += n < 0x17f00 ? 4096 : 1) /* cut anywhere */
+		assert_int_equal(kernel_s390x_unpack(image.p, n, &got), -1);
+	image.p[STAGE_BYTES + 20] ^= 1; /* no good payload */
+	assert_int_equal(kernel_s390x_unpack(image.p, image.len, &got), -1);
+	assert_int_equal(got.len, 0);
 }
 
 struct elf {
@@ -409,6 +506,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_payload),	      cmocka_unit_test(test_payload_zboot),
+		cmocka_unit_test(test_s390x),	      cmocka_unit_test(test_s390x_stays),
 		cmocka_unit_test(test_decompress),    cmocka_unit_test(test_bzimage_release),
 		cmocka_unit_test(test_pvh),	      cmocka_unit_test(test_config_value),
 		cmocka_unit_test(test_package_names), cmocka_unit_test(test_upstream),

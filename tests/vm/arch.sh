@@ -21,6 +21,10 @@ is "its architecture too" "$out" "$name"
 like "it is one" "$(quiz runs show --json "$(quiz runs list | awk 'NR == 1 { print $1 }')")" '*"is_clone": true*'
 # Nothing else is under way in the guest that would set its timer anew.
 status "its clock wakes who sleeps" 0 quiz --timeout 2m -a "$name" sleep 4
+if [ "$name" = s390x ]; then
+	status "where its boot's time goes" 0 quiz boot-time -a "$name" -n 1
+	like "in the kernel, too" "$out" "boot of *-$name*kernel, up to the agent's first instruction*initcalls took*"
+fi
 status "arguments arrive exactly" 0 quiz -a "$name" printf '<%s>' 'a b' '' "it's" '$HOME' --x
 is "all of them" "$out" "<a b><><it's><\$HOME><--x>"
 head -c 300000 /dev/urandom >blob
