@@ -32,17 +32,16 @@ static void print(const char *text)
 static int make_first(const struct context *ctx, int *ret_status, struct error *err)
 {
 	const struct runspec *rs = &ctx->defaults;
-	const struct arch *arch = rs->arch ? arch_find(rs->arch) : arch_native();
 	struct kernel kernel = { 0 };
+	const struct arch *arch;
 	int r;
 
 	if (!ctx->workspace.root) {
 		error_set(err, ERROR_USAGE, "--make wants a workspace: this folder lies in none");
 		return error_hint(err, "quiz init, in the source tree");
 	}
-	if (!arch)
-		return error_set(err, ERROR_USAGE, "unknown architecture '%s'", rs->arch);
-	if (kernel_find(&ctx->paths, arch->name, rs->kernel, rs->config_kernel, &kernel, err) < 0)
+	if (arch_choose(rs->arch, &arch, err) < 0 ||
+	    kernel_find(&ctx->paths, arch->name, rs->kernel, rs->config_kernel, &kernel, err) < 0)
 		return -1;
 	r = openzfs_make(&ctx->paths, ctx->workspace.root, &kernel, rs->make_target ? rs->make_target : "", err);
 	kernel_clear(&kernel);

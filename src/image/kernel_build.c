@@ -310,33 +310,19 @@ static int build_it(struct kbuild *b, struct error *err)
 	return rc;
 }
 
-static int unknown_arch(const char *name, struct error *err)
-{
-	_cleanup_str_ struct str names = STR_INIT;
-	size_t n;
-	const struct arch *table = arch_table(&n);
-
-	for (size_t i = 0; i < n; i++)
-		str_addf(&names, "%s%s", i ? ", " : "", table[i].name);
-	error_set(err, ERROR_USAGE, "'%s' is not an architecture that quiz knows", name);
-	return error_hint(err, "one of %s", str_cstr(&names));
-}
-
 int kernel_build(const struct paths *p, const struct kernel_build_request *req, const struct progress *progress,
 		 struct kernel_build_result *ret, struct error *err)
 {
 	struct kernel_build_result result = { 0 };
 	struct kbuild b = {
 		.paths = p, .req = req, .progress = progress, .result = &result, .log_fd = -1, .lock_fd = -1,
-		.arch = req->arch ? arch_find(req->arch) : arch_native(),
 	};
 	uint64_t start = loop_now_ms();
 	int rc = -1;
 
-	if (!b.arch)
-		unknown_arch(req->arch, err);
-	else if (kernel_source_get(p, req->kind, req->what, progress, &b.source, err) == 0 && kbuild_plan(&b, err) == 0 &&
-		 take_lock(&b, err) == 0)
+	if (arch_choose(req->arch, &b.arch, err) == 0 &&
+	    kernel_source_get(p, req->kind, req->what, progress, &b.source, err) == 0 && kbuild_plan(&b, err) == 0 &&
+	    take_lock(&b, err) == 0)
 		rc = build_it(&b, err);
 	kbuild_clear(&b);
 	if (rc < 0 && err && err->kind == ERROR_SYSTEM && (err->errnum == ENOSPC || err->errnum == EDQUOT) && !*err->hint)

@@ -68,11 +68,8 @@ static int keep_lock(struct run_facts *f, int fd)
 
 static int find_arch(struct run_facts *f, struct error *err)
 {
-	f->arch = f->spec->arch ? arch_find(f->spec->arch) : arch_native();
-	if (!f->arch) {
-		error_set(err, ERROR_USAGE, "unknown architecture '%s'", f->spec->arch);
-		return error_hint(err, "quiz help run");
-	}
+	if (arch_choose(f->spec->arch, &f->arch, err) < 0)
+		return -1;
 	f->agent_path = initramfs_agent_path(f->paths, f->arch->name);
 	/* Before a kernel and a root are asked for that would lead nowhere. */
 	if (f->arch != arch_native() && !fs_exists(f->agent_path)) {

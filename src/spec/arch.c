@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/str.h"
 
 static const struct arch table[] = {
 	{
@@ -206,6 +207,19 @@ const struct arch *arch_find(const char *name)
 const struct arch *arch_native(void)
 {
 	return arch_find(NATIVE);
+}
+
+int arch_choose(const char *name, const struct arch **ret, struct error *err)
+{
+	_cleanup_str_ struct str known = STR_INIT;
+
+	*ret = name ? arch_find(name) : arch_native();
+	if (*ret)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		str_addf(&known, "%s%s", i ? ", " : "", table[i].name);
+	error_set(err, ERROR_USAGE, "unknown architecture '%s'", name);
+	return error_hint(err, "one of %s", str_cstr(&known));
 }
 
 const struct arch *arch_table(size_t *ret_n)

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/error.h"
+
 struct arch {
 	const char *name;	   /* as in uname -m: "x86_64", "s390x" */
 	const char *debian;	   /* "amd64", "s390x" */
@@ -39,5 +41,7 @@ struct arch {
 const struct arch *arch_find(const char *name);
 /* The host's own; never NULL on a host that quiz was built for. */
 const struct arch *arch_native(void);
+/* The one that a user named, or the host's own (NULL). ERROR_USAGE with all that there are. */
+int arch_choose(const char *name, const struct arch **ret, struct error *err);
 /* The whole table, for lists and completion. */
 const struct arch *arch_table(size_t *ret_n);

@@ -53,11 +53,9 @@ static int setup_main(int argc, char **argv, struct error *err)
 	int status = 0;
 
 	if (command_options(rows, ARRAY_SIZE(rows), "setup", argc, argv, &o, &words, err) < 0 ||
-	    command_want_words(&words, 0, 0, "setup", "[-a ARCH]", err) < 0 || context_load(&ctx, err) < 0)
+	    command_want_words(&words, 0, 0, "setup", "[-a ARCH]", err) < 0 || arch_choose(o.arch, &arch, err) < 0 ||
+	    context_load(&ctx, err) < 0)
 		return -1;
-	arch = o.arch ? arch_find(o.arch) : arch_native();
-	if (!arch)
-		return error_set(err, ERROR_USAGE, "unknown architecture '%s'", o.arch);
 	free(o.arch);
 	if (has_kernel(&ctx.paths, arch->name, &kernel, err) < 0 || has_root(&ctx.paths, arch->name, &root, err) < 0)
 		return -1;

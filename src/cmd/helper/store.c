@@ -47,15 +47,6 @@ int helper_store_rm(const struct store_kind *kind, int argc, char **argv, struct
 
 int helper_find_arch(const char *name, const struct arch **ret, struct error *err)
 {
-	_cleanup_str_ struct str known = STR_INIT;
-	size_t n;
-	const struct arch *table = arch_table(&n);
-
-	*ret = name ? arch_find(name) : NULL;
-	if (!name || *ret)
-		return 0;
-	for (size_t i = 0; i < n; i++)
-		str_addf(&known, "%s%s", i ? ", " : "", table[i].name);
-	error_set(err, ERROR_USAGE, "unknown architecture '%s'", name);
-	return error_hint(err, "known are %s", str_cstr(&known));
+	*ret = NULL;
+	return name ? arch_choose(name, ret, err) : 0;
 }
