@@ -3,8 +3,7 @@
 
 /*
  * The memory of a paused machine into a template's file, by as many processes
- * as there are CPUs (at most RAM_COPY_MAX), while the VMM writes its device
- * state: the user waits for both.
+ * as there are CPUs (at most RAM_COPY_MAX): the user waits for it.
  */
 
 #include "base/error.h"

@@ -314,7 +314,8 @@ static void note_failed_preparation(const struct supervisor_options *run, int r,
  * made by a process of its own, after the user has his result. Whatever fails
  * there fails silently, as nobody waits for it.
  */
-static void prepare_in_background(const struct supervisor_options *run, struct run_facts *f, struct run_plan *plan)
+static void prepare_in_background(const struct supervisor_options *run, struct run_facts *f, struct run_plan *plan,
+				  struct outcome *of_run)
 {
 	struct supervisor_options so = *run;
 	struct record rec = { .lock_fd = -1 };
@@ -349,6 +350,11 @@ static void prepare_in_background(const struct supervisor_options *run, struct r
 	so.makes_prepared = true;
 	so.note = be_silent;
 	so.ready = NULL;
+	/*
+	 * The memory of the machine that became the base template, some ten thousand pages, is given back by its last
+	 * holder. By now that is this process, and not the one whose end the user waits for.
+	 */
+	outcome_clear(of_run);
 	note_failed_preparation(&so, supervisor_run(&so, &o, &err), &o);
 	fs_remove_tree(dir, NULL, NULL);
 	_exit(0);
@@ -467,7 +473,7 @@ static int run_once(struct run_facts *f, const struct run_request *req, struct r
 	    o->facts.program >= PROGRAM_EXITED && !analyser_crash(o->analyser) &&
 	    (!plan.prepare_on_repeat || template_was_wanted(req->paths, plan.prepared_key)) &&
 	    !template_has_failed(req->paths, plan.prepared_key))
-		prepare_in_background(&so, f, &plan);
+		prepare_in_background(&so, f, &plan, o);
 	run_plan_clear(&plan);
 	return r;
 }

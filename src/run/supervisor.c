@@ -38,6 +38,8 @@ void outcome_clear(struct outcome *o)
 	free(o->kvm_refusal);
 	strv_clear(&o->warnings);
 	strv_clear(&o->notes);
+	if (o->has_memory)
+		close(o->memory_fd);
 	*o = (struct outcome){ 0 };
 }
 
@@ -148,7 +150,8 @@ static void tear_down(struct supervisor *s)
 	local_free(s->local);
 	networks_stop(s);
 	ram_copy_free(s->ram_copy);
-	close_fd(&s->ram_fd);
+	s->out->has_memory = s->ram_fd >= 0;
+	s->out->memory_fd = take_fd(&s->ram_fd);
 	guest_free(s->guest);
 	template_free(s->template);
 	console_free(s->console);

@@ -76,6 +76,8 @@ struct outcome {
 	char *crash_text;	       /* owned; what the user was told of a crash while the machine goes on, or NULL */
 	char *counters;		       /* owned; "name=value" lines at the end */
 	char *vmcore;		       /* owned; path of the memory written at the end, or NULL */
+	bool has_memory;
+	int memory_fd;		       /* owned; has_memory: of a machine that became a template. Closing it takes a while */
 };
 
 void outcome_clear(struct outcome *o);

@@ -59,6 +59,9 @@ int fs_copy_fd(int in, const char *from, const char *to, mode_t mode, struct err
 /* What lies between two places of one open file, to the same place of another; pages of zeros become holes. 0, or -errno. */
 int fs_copy_part(int in, int out, off_t from, off_t to);
 
+/* The same of bytes that are at hand, to a place of an open file. 0, or -errno. */
+int fs_copy_mem(int out, const void *mem, size_t n, off_t pos);
+
 /* A file in memory without a name, which goes with its last descriptor; the descriptor, or -1. */
 int fs_memory_file(const char *name, struct error *err);
 

@@ -54,6 +54,11 @@ static int write_data(int out, const char *buf, size_t n, off_t pos)
 	return write_at(out, buf + from, n - from, pos + (off_t)from);
 }
 
+int fs_copy_mem(int out, const void *mem, size_t n, off_t pos)
+{
+	return write_data(out, mem, n, pos) < 0 ? -errno : 0;
+}
+
 /* Looks at the data ranges only. */
 int fs_copy_part(int in, int out, off_t from, off_t to)
 {
@@ -66,6 +71,8 @@ int fs_copy_part(int in, int out, off_t from, off_t to)
 
 		if (data < 0)
 			return errno == ENXIO ? 0 : -errno;
+		if (data >= to)
+			return 0; /* the end of what lies there is not asked for: finding it may be a long way */
 		hole = lseek(in, data, SEEK_HOLE);
 		if (hole < 0)
 			return -errno;

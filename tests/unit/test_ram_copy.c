@@ -44,10 +44,10 @@ static void on_copied(void *ctx, const struct error *err)
 	loop_stop(e->loop);
 }
 
-/* Large enough for several parts, with data in each and in the last odd bytes. */
+/* Single pages, a stretch of many pieces with zeros in it, and a wide hole before the last page. */
 static void memory_is_copied_by_several(void **state)
 {
-	enum { SIZE = (19 << 20) + 4096 };
+	enum { PAGES = 19 << 8, LONG_FROM = 4 << 8, LONG_TO = 9 << 8, SIZE = (64 << 20) + 4096 };
 	_cleanup_free_ char *to = mem_printf("%s/memory", dir);
 	_cleanup_close_ int in = -1;
 	_cleanup_close_ int out = -1;
@@ -60,8 +60,12 @@ static void memory_is_copied_by_several(void **state)
 	in = fs_memory_file("test", &err);
 	assert_true(in >= 0);
 	assert_int_equal(ftruncate(in, SIZE), 0);
-	for (uint32_t i = 0; i < SIZE / 4096; i += 3)
-		assert_int_equal(pwrite(in, &i, sizeof(i), (off_t)i * 4096 + 17), sizeof(i));
+	for (uint32_t i = 0; i < PAGES; i += i >= LONG_FROM && i < LONG_TO ? 1 : 3) {
+		uint32_t word = i % 100 ? i : 0;
+
+		assert_int_equal(pwrite(in, &word, sizeof(word), (off_t)i * 4096 + 17), sizeof(word));
+	}
+	assert_int_equal(pwrite(in, "last", 4, SIZE - 4), 4);
 	c = ram_copy_start(end.loop, in, to, on_copied, &end, &err);
 	assert_non_null(c);
 	loop_run(end.loop);
