@@ -15,6 +15,7 @@
 #include "run/facts.h"
 #include "spec/arch.h"
 #include "sys/fs.h"
+#include "wire/wire.h"
 
 /* Not all that a step does is in its description: a file's content, a sector size, the tmpfs' size. */
 static void describe_exactly(const struct steps *steps, struct str *out)
@@ -36,8 +37,12 @@ static void note_file(struct run_plan *p, char kind, const char *path)
 	strv_addf(&p->template_files, "%016" PRIx64 " %c %s", kind == 't' ? fs_stamp(path) : fs_identity(path), kind, path);
 }
 
-static void note_files(struct run_plan *p, const struct run_facts *f)
+static void note_files(struct run_plan *p, const struct run_facts *f, const struct strv *of_vmm)
 {
+	if (f->caps.executable && !str_eq(f->caps.executable, f->caps.binary))
+		note_file(p, 't', f->caps.executable);
+	for (size_t i = 0; i < of_vmm->n; i++)
+		note_file(p, 't', of_vmm->v[i]);
 	note_file(p, 't', f->caps.binary);
 	note_file(p, 't', p->machine.kernel_path);
 	note_file(p, 't', p->machine.initrd_path);
@@ -87,17 +92,19 @@ static char *tell_apart(const struct run_plan *p, const struct run_facts *f)
 	return str_take(&out);
 }
 
-static void plan_base_template(struct run_plan *p, const struct run_facts *f)
+static void plan_base_template(struct run_plan *p, const struct run_facts *f, const struct strv *of_vmm)
 {
 	_cleanup_str_ struct str text = STR_INIT;
 	char key[17];
 
 	/* The host's root is a mounted 9p share, which no template can hold. */
 	p->can_template = f->caps.has_ignore_shared && !f->is_host_root && !f->spec->gdb;
-	str_add(&text, "format=1\n");
+	str_addf(&text, "format=1\nprotocol=%u\n", WIRE_VERSION);
 	str_addf(&text, "vmm=%s\n", f->caps.identity);
 	machine_describe(&p->machine, &text);
 	vmm_describe(&p->machine, &f->caps, &text);
+	for (size_t i = 0; i < of_vmm->n; i++)
+		str_addf(&text, "vmm.file=%016" PRIx64 " %s\n", fs_stamp(of_vmm->v[i]), of_vmm->v[i]);
 	/* The store's things are immutable; who changes them all the same gets another machine. */
 	str_addf(&text, "kernel.stamp=%016" PRIx64 "\n", fs_stamp(p->machine.kernel_path));
 	str_addf(&text, "initrd.stamp=%016" PRIx64 "\n", fs_stamp(p->machine.initrd_path));
@@ -168,8 +175,12 @@ static void plan_prepared_template(struct run_plan *p, const struct run_facts *f
 
 void plan_templates(struct run_plan *p, const struct run_facts *f)
 {
-	plan_base_template(p, f);
-	note_files(p, f);
+	_cleanup_strv_ struct strv of_vmm = STRV_INIT;
+	bool is_known = vmm_files(&p->machine, &f->caps, &of_vmm);
+
+	plan_base_template(p, f, &of_vmm);
+	p->can_template &= is_known;
+	note_files(p, f, &of_vmm);
 	p->template_for = tell_apart(p, f);
 	plan_prepared_template(p, f);
 }

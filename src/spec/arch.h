@@ -26,6 +26,7 @@ struct arch {
 	const char *kernel_arch;   /* ARCH= of the kernel: "x86", "s390" */
 	const char *cross_prefix;  /* "s390x-linux-gnu-" */
 	const char *image;	   /* make target and file under arch/.../boot, for -kernel */
+	const char *firmware;	   /* files of QEMU's own that it may read for the machine, separated by spaces; NULL: none */
 	const char *suite;	   /* first Debian suite that has it */
 	const char *pvpanic;	   /* QEMU device for panic events, or NULL where the machine reports by itself or can not */
 	unsigned append_max;	   /* longest kernel command line, bytes */

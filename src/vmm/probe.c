@@ -32,7 +32,7 @@
 #include "vmm/qmp.h"
 #include "vmm/vmm.h"
 
-#define PROBE_FORMAT	    2	      /* of the cache file; bump when a field is added */
+#define PROBE_FORMAT	    3	      /* of the cache file; bump when a field is added */
 #define PROBE_TIMEOUT_MS    20000     /* a cold disk, an oversubscribed host */
 #define CPUID_INVARIANT_TSC (1u << 8) /* leaf 0x80000007, edx */
 /* -action is of 6.0, a memory backend's reserve=off of 6.1. */
@@ -46,7 +46,9 @@
 void vmm_caps_clear(struct vmm_caps *c)
 {
 	free(c->binary);
+	free(c->executable);
 	free(c->identity);
+	strv_clear(&c->firmware_dirs);
 	*c = (struct vmm_caps){ 0 };
 }
 
@@ -60,10 +62,41 @@ static char *cache_path(const char *cache_dir, const char *binary, uint64_t stam
 			  (unsigned long long)hash_mem(hash_str(HASH_INIT, binary), &stamp, sizeof(stamp)));
 }
 
-static char *identity_of(const char *binary, uint64_t stamp, uint32_t version)
+/* A binary that is a script stays as it is when the program that it executes is built anew. */
+static bool has_executable_of_its_own(const struct vmm_caps *c)
 {
-	return mem_printf("%s %016llx %u.%u.%u", binary, (unsigned long long)stamp, version / 10000,
-			  version / 100 % 100, version % 100);
+	return c->executable && !str_eq(c->executable, c->binary);
+}
+
+static char *identity_of(const struct vmm_caps *c, uint64_t stamp)
+{
+	struct str s = STR_INIT;
+
+	str_addf(&s, "%s %016llx %u.%u.%u", c->binary, (unsigned long long)stamp, c->version / 10000, c->version / 100 % 100,
+		 c->version % 100);
+	if (has_executable_of_its_own(c))
+		str_addf(&s, " by %s %016llx", c->executable, (unsigned long long)fs_stamp(c->executable));
+	return str_take(&s);
+}
+
+static void load_executable(const json_t *root, struct vmm_caps *c)
+{
+	const char *executable = json_string_value(json_object_get(root, "executable"));
+	size_t i;
+	json_t *dir;
+
+	c->executable = mem_strdup(executable);
+	json_array_foreach(json_object_get(root, "firmware"), i, dir)
+		if (json_is_string(dir))
+			strv_add(&c->firmware_dirs, json_string_value(dir));
+}
+
+/* Is what runs as that binary's process what it was? */
+static bool is_same_executable(const json_t *root, const struct vmm_caps *c)
+{
+	_cleanup_free_ char *stamp = c->executable ? mem_printf("%016llx", (unsigned long long)fs_stamp(c->executable)) : NULL;
+
+	return !has_executable_of_its_own(c) || str_eq(stamp, json_string_value(json_object_get(root, "executable_stamp")));
 }
 
 static int load_cached(const char *path, struct vmm_caps *c)
@@ -80,7 +113,13 @@ static int load_cached(const char *path, struct vmm_caps *c)
 #define X(flag) c->flag = json_is_true(json_object_get(root, #flag));
 		CAPS_FLAGS(X)
 #undef X
-		ok = c->version ? 0 : -1;
+		load_executable(root, c);
+		ok = c->version && is_same_executable(root, c) ? 0 : -1;
+	}
+	if (ok < 0) {
+		free(c->executable);
+		c->executable = NULL;
+		strv_clear(&c->firmware_dirs);
 	}
 	json_decref(root);
 	return ok;
@@ -89,9 +128,15 @@ static int load_cached(const char *path, struct vmm_caps *c)
 /* Not being able to remember is no failure: the next run asks again. */
 static void save_cached(const char *path, const struct vmm_caps *c)
 {
-	json_t *root =
-	    json_pack("{s:i, s:s, s:i}", "format", PROBE_FORMAT, "binary", c->binary, "version", (int)c->version);
+	_cleanup_free_ char *stamp = c->executable ? mem_printf("%016llx", (unsigned long long)fs_stamp(c->executable)) : NULL;
+	json_t *root = json_pack("{s:i, s:s, s:i, s:s*, s:s*}", "format", PROBE_FORMAT, "binary", c->binary, "version",
+				 (int)c->version, "executable", c->executable, "executable_stamp", stamp);
+	json_t *dirs = json_array();
 	char *text;
+
+	for (size_t i = 0; i < c->firmware_dirs.n; i++)
+		json_array_append_new(dirs, json_string(c->firmware_dirs.v[i]));
+	json_object_set_new(root, "firmware", dirs);
 
 #define X(flag) json_object_set_new(root, #flag, json_boolean(c->flag));
 	CAPS_FLAGS(X)
@@ -260,6 +305,32 @@ static void ask_all(struct probe *p)
 	free(virtio_9p);
 }
 
+/* What the kernel runs as this process, which may have been started by a script. NULL: it does not say. */
+static char *executable_of(pid_t pid)
+{
+	_cleanup_free_ char *link = mem_printf("/proc/%d/exe", (int)pid);
+
+	return fs_real_path(link, NULL);
+}
+
+/* One folder per line. A QEMU that does not say has none that we know. */
+static void ask_firmware_dirs(const char *binary, struct strv *out)
+{
+	const char *const argv[] = { binary, "-L", "help", NULL };
+	_cleanup_str_ struct str text = STR_INIT;
+	_cleanup_strv_ struct strv dirs = STRV_INIT;
+
+	if (proc_run(argv, &text, NULL) < 0)
+		return;
+	strv_split(&dirs, str_cstr(&text), "\n");
+	for (size_t i = 0; i < dirs.n; i++) {
+		char *real = fs_real_path(dirs.v[i], NULL);
+
+		if (real)
+			strv_add_take(out, real);
+	}
+}
+
 static int ask_qemu(const struct arch *arch, const char *binary, struct vmm_caps *c, struct error *err)
 {
 	_cleanup_close_ int err_r = -1;
@@ -301,6 +372,7 @@ static int ask_qemu(const struct arch *arch, const char *binary, struct vmm_caps
 	loop_timer(probe.loop, PROBE_TIMEOUT_MS, on_timeout, &probe);
 	ask_all(&probe);
 	loop_run(probe.loop);
+	c->executable = executable_of(pid);
 	proc_kill(pid, 0);
 	bool is_done = probe.n_open == 0 && !error_is_set(&probe.why);
 	qmp_free(probe.qmp);
@@ -457,6 +529,7 @@ int vmm_probe(const struct arch *arch, const char *binary, const char *cache_dir
 			vmm_caps_clear(&c);
 			return -1;
 		}
+		ask_firmware_dirs(path, &c.firmware_dirs);
 		save_cached(file, &c);
 	}
 	if (c.version < VERSION_MIN) {
@@ -466,7 +539,7 @@ int vmm_probe(const struct arch *arch, const char *binary, const char *cache_dir
 		vmm_caps_clear(&c);
 		return -1;
 	}
-	c.identity = identity_of(path, stamp, c.version);
+	c.identity = identity_of(&c, stamp);
 	if (c.has_kvm && arch->has_microvm)
 		c.has_tsc_deadline = kvm_has_tsc_deadline();
 	c.host = host_hash();

@@ -28,7 +28,9 @@ struct vmm;
 /* What one VMM binary can do: the answer of vmm_probe(), cached by the binary's identity. */
 struct vmm_caps {
 	char *binary;		  /* owned; absolute path */
+	char *executable;	  /* owned; what runs as its process: another file than `binary` when that is a script */
 	char *identity;		  /* owned; path, size, mtime, inode, version: part of every template key */
+	struct strv firmware_dirs; /* where it looks for firmware */
 	uint32_t version;	  /* major * 10000 + minor * 100 + micro */
 	bool has_microvm, has_q35;
 	bool has_kvm;		  /* compiled in */
@@ -134,6 +136,14 @@ int vmm_plan(const struct machine *m, const struct vmm_caps *caps, const struct 
  * another machine of it (beyond machine_describe(): the layer's own choices).
  */
 void vmm_describe(const struct machine *m, const struct vmm_caps *caps, struct str *out);
+
+/*
+ * Appends the host's files that the VMM reads by itself when it makes this
+ * machine: firmware, and what the user's own arguments name. Their content is
+ * in the machine's memory or may be. False: what is in it can not be told, and
+ * no template must be made of it.
+ */
+bool vmm_files(const struct machine *m, const struct vmm_caps *caps, struct strv *out);
 
 /* Starts it; returns when the process has been forked, not when it is ready. */
 int vmm_start(const struct machine *m, const struct vmm_caps *caps, const struct vmm_options *opt,

@@ -8,6 +8,7 @@
  *	FAKE_VMM_SCRIPT	 the script; without one every machine is well-behaved
  *	FAKE_VMM_LOG	 a file that gets a line per thing that happened: "argv ...", "qmp NAME", "request NAME ...",
  *			 "program NAME ARG...", "signal N", "stdin N" (bytes), "migrated", "loaded"
+ *	FAKE_VMM_FIRMWARE a folder in which it would look for firmware
  *	FAKE_VMM_VERSION "5.2.0": what it says it is; default 7.2.0
  *
  * The script has one action per line; # begins a comment line:
@@ -535,6 +536,11 @@ int main(int argc, char **argv)
 	struct str line = STR_INIT;
 
 	signal(SIGPIPE, SIG_IGN);
+	if (argc == 3 && str_eq(argv[1], "-L") && str_eq(argv[2], "help")) {
+		if (getenv("FAKE_VMM_FIRMWARE"))
+			puts(getenv("FAKE_VMM_FIRMWARE"));
+		return 0;
+	}
 	for (int i = 0; i < argc; i++)
 		str_addf(&line, " %s", argv[i]);
 	fake_log("argv%s", str_cstr(&line));

@@ -319,6 +319,65 @@ static void arch_table_is_whole(void **state)
 	assert_null(arch_find(NULL));
 }
 
+static void put(const char *dir, const char *name, struct strv *ret)
+{
+	char *path = fs_join(dir, name);
+
+	assert_int_equal(fs_write_atomic(path, "x", 1, 0644, false, NULL), 0);
+	strv_add_take(ret, path);
+}
+
+/* Firmware, and whatever the user's own arguments name: its content is in the machine. */
+static void files_that_are_read_are_told(void **state)
+{
+	char dir[] = "/tmp/quiz-test-vmm-XXXXXX";
+	_cleanup_strv_ struct strv made = STRV_INIT, files = STRV_INIT;
+	struct vmm_caps caps = { .binary = (char *)"qemu" };
+	struct machine m = { .arch = arch_find("x86_64") };
+	_cleanup_free_ char *disk = NULL;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	put(dir, "bios-microvm.bin", &made);
+	put(dir, "table", &made);
+	put(dir, "disk.img", &made);
+	put(dir, "log", &made);
+	disk = mem_printf("if=none,file=%s,id=d", made.v[2]);
+	strv_add(&caps.firmware_dirs, dir);
+	strv_add(&caps.firmware_dirs, "/nowhere");
+	assert_true(vmm_files(&m, &caps, &files));
+	assert_int_equal(files.n, 1);
+	assert_string_equal(files.v[0], made.v[0]);
+
+	const char *const args[] = { "--acpitable", NULL, "-drive", NULL, "-D", NULL, "-m", "1G" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(args); i++)
+		strv_add(&m.extra_args, args[i] ? args[i] : i == 3 ? disk : made.v[i == 1 ? 1 : 3]);
+	strv_clear(&files);
+	assert_true(vmm_files(&m, &caps, &files));
+	assert_int_equal(files.n, 3);
+	assert_true(strv_has(&files, made.v[1]) && strv_has(&files, made.v[2]));
+	strv_clear(&caps.firmware_dirs);
+	strv_add(&m.extra_args, "-L");
+	strv_add(&m.extra_args, dir);
+	strv_clear(&files);
+	assert_true(vmm_files(&m, &caps, &files));
+	assert_true(strv_has(&files, made.v[0]));
+
+	/* What is in these can not be told. */
+	static const char *const unknown[][2] = { { "-drive", "file=fat:/tmp" }, { "-readconfig", "x" }, { "-blockdev", "{}" } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(unknown); i++) {
+		strv_clear(&m.extra_args);
+		strv_add(&m.extra_args, unknown[i][0]);
+		strv_add(&m.extra_args, unknown[i][1]);
+		assert_false(vmm_files(&m, &caps, &files));
+	}
+	strv_clear(&m.extra_args);
+	strv_clear(&caps.firmware_dirs);
+	fs_remove_tree(dir, NULL, NULL);
+}
+
 /* Facts that a guest can tell apart change the description; where bytes lie does not. */
 static void description_has_what_matters(void **state)
 {
@@ -424,6 +483,7 @@ int main(void)
 		TALK(too_many_questions),
 		cmocka_unit_test(port_name_is_the_wires),
 		cmocka_unit_test(arch_table_is_whole),
+		cmocka_unit_test(files_that_are_read_are_told),
 		cmocka_unit_test(description_has_what_matters),
 		cmocka_unit_test(devices_are_described),
 	};

@@ -397,6 +397,31 @@ static void the_probe_is_remembered(void **state)
 	assert_int_equal(err.kind, ERROR_MISSING);
 }
 
+/* A script that executes the VMM stays as it is when the VMM is built anew. */
+static void the_probe_looks_behind_a_script(void **state)
+{
+	struct life *l = *state;
+	struct error err = ERROR_INIT;
+	_cleanup_free_ char *program = fs_join(l->dir, "vmm"), *script = fs_join(l->dir, "vmm.sh");
+	_cleanup_free_ char *text = mem_printf("#!/bin/sh\nexec %s \"$@\"\n", program);
+	struct vmm_caps first, again, later;
+
+	assert_int_equal(fs_copy_file(FAKE_QEMU, program, 0755, NULL), 0);
+	assert_int_equal(fs_write_atomic(script, text, strlen(text), 0755, false, NULL), 0);
+	unsetenv("FAKE_VMM_SCRIPT");
+	if (vmm_probe(arch_find("x86_64"), script, l->dir, &first, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_string_equal(first.executable, program);
+	assert_int_equal(vmm_probe(arch_find("x86_64"), script, l->dir, &again, &err), 0);
+	assert_string_equal(again.identity, first.identity);
+	assert_int_equal(utimensat(AT_FDCWD, program, (const struct timespec[2]){ { 1, 0 }, { 1, 0 } }, 0), 0);
+	assert_int_equal(vmm_probe(arch_find("x86_64"), script, l->dir, &later, &err), 0);
+	assert_string_not_equal(later.identity, first.identity);
+	vmm_caps_clear(&first);
+	vmm_caps_clear(&again);
+	vmm_caps_clear(&later);
+}
+
 static void a_probe_of_no_vmm_is_an_error(void **state)
 {
 	struct life *l = *state;
@@ -495,6 +520,7 @@ int main(void)
 		LIFE(a_short_slot_is_refused),
 		LIFE(ports_lead_to_the_guest),
 		LIFE(the_probe_is_remembered),
+		LIFE(the_probe_looks_behind_a_script),
 		LIFE(a_probe_of_no_vmm_is_an_error),
 		LIFE(kvm_memo_is_kept_and_forgotten),
 		LIFE(a_refusal_of_kvm_is_forgotten),
