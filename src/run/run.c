@@ -603,28 +603,3 @@ out:
 	}
 	return r;
 }
-
-int run_describe(const struct run_request *req, struct str *out, struct error *err)
-{
-	struct run_facts f = { .paths = req->paths, .workspace = req->workspace, .config = req->config, .spec = req->spec,
-			       .is_dry = true };
-	struct run_plan plan = { 0 };
-	int r = -1;
-
-	if (facts_gather(&f, err) == 0 && plan_make(&f, &plan, err) == 0) {
-		const struct vmm_options vo = { .run_dir = "<run>", .empty_dir = "<run>" };
-		_cleanup_strv_ struct strv argv = STRV_INIT;
-
-		run_plan_describe(&plan, out);
-		r = vmm_plan(&plan.machine, &f.caps, &vo, &argv, err);
-		str_add(out, "command  ");
-		for (size_t i = 0; i < argv.n; i++) {
-			str_add_char(out, ' ');
-			str_add_shell(out, argv.v[i]);
-		}
-		str_add_char(out, '\n');
-	}
-	run_plan_clear(&plan);
-	facts_clear(&f);
-	return r;
-}

@@ -280,7 +280,7 @@ static const struct option_row rows[] = {
 	{ "dry-run", 'n', OPTION_FLAG, OPTION_LINE_ONLY, AT(dry_run), option_set_flag, NULL, NULL, NULL, NULL, NULL,
 	  "print the plan and stop: nothing is run, not even a hook" },
 	{ "json", 0, OPTION_FLAG, OPTION_LINE_ONLY, AT(json), option_set_flag, NULL, NULL, NULL, NULL, NULL,
-	  "print the run's result.json to stdout at the end, or the plan with --dry-run" },
+	  "print the run's result.json to stderr at the end, as one line, or the plan to stdout with --dry-run" },
 
 	/* what is kept */
 	{ "keep-runs", 0, OPTION_REQUIRED, 0, AT(keep_runs), option_set_u32, NULL, "N", "50", NULL, NULL,

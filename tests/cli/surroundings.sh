@@ -160,6 +160,15 @@ like "in the same words" "$err_out" "quiz: cannot write to stdout: No space left
 status "but for a reader with enough" 0 sh -c '(quiz help; echo $? >"$1") | true; grep -qx "0\|141" "$1"' sh "$scratch/help-status"
 well_behaved
 
+# ---- for programs ----
+status "--json" 0 quiz --cold --json echo words
+is "leaves the program's output alone" "$out" words
+like "the result is one line" "$err_out" '{"format":1,*"verdict":"ok","status":0,*}'
+is "and no other" "$(printf '%s\n' "$err_out" | wc -l)" 1
+status "--json with --dry-run" 0 quiz --json --dry-run echo 'two words'
+like "is the plan" "$out" '{*"kernel": "6.6.6-toy",*"root": "toy",*"program": [*"echo",*"two words"*],*"command": [*"-kernel",*'
+holds "whole" sh -c 'quiz --json --dry-run true | python3 -m json.tool >/dev/null'
+
 # ---- folders ----
 for variable in XDG_STATE_HOME XDG_CACHE_HOME XDG_RUNTIME_DIR; do
 	status "$variable can not be made" 125 env "$variable=/dev/null/nowhere" quiz --cold true
