@@ -166,7 +166,7 @@ is "leaves the program's output alone" "$out" words
 like "the result is one line" "$err_out" '{"format":1,*"verdict":"ok","status":0,*}'
 is "and no other" "$(printf '%s\n' "$err_out" | wc -l)" 1
 status "--json with --dry-run" 0 quiz --json --dry-run echo 'two words'
-like "is the plan" "$out" '{*"kernel": "6.6.6-toy",*"root": "toy",*"program": [*"echo",*"two words"*],*"command": [*"-kernel",*'
+like "is the plan" "$out" '{*"kernel": "6.6.6-toy",*"root": "toy",*"program": *"echo",*"two words"*"command": *"-kernel",*'
 holds "whole" sh -c 'quiz --json --dry-run true | python3 -m json.tool >/dev/null'
 
 # ---- folders ----
