@@ -65,16 +65,22 @@ void paths_clear(struct paths *p)
 
 int paths_runtime(const struct paths *p, struct error *err)
 {
+	bool is_named = getenv("XDG_RUNTIME_DIR"); /* by the environment of another user, with su(1) and sudo(8) */
 	struct stat st;
 
-	if (mkdir(p->runtime, 0700) < 0 && errno != EEXIST)
-		return error_sys(err, errno, "make the runtime folder '%s'", p->runtime);
+	if (mkdir(p->runtime, 0700) < 0 && errno != EEXIST) {
+		error_sys(err, errno, "make the runtime folder '%s'", p->runtime);
+		return is_named ? error_hint(err, "unset XDG_RUNTIME_DIR, or set it to a folder of yours with mode 0700") : -1;
+	}
 	if (lstat(p->runtime, &st) < 0)
 		return error_sys(err, errno, "look at the runtime folder '%s'", p->runtime);
 	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077)) {
 		error_set(err, ERROR_MISSING, "cannot use the runtime folder '%s': it is not a folder of yours with mode 0700",
 			  p->runtime);
-		return error_hint(err, "rm -rf %s, or set XDG_RUNTIME_DIR", p->runtime);
+		if (S_ISDIR(st.st_mode) && st.st_uid == geteuid())
+			return error_hint(err, "chmod 700 %s", p->runtime);
+		return error_hint(err, is_named ? "unset XDG_RUNTIME_DIR, or set it to a folder of yours with mode 0700"
+						: "set XDG_RUNTIME_DIR to a folder of yours with mode 0700");
 	}
 	return 0;
 }

@@ -174,6 +174,12 @@ for variable in XDG_STATE_HOME XDG_CACHE_HOME XDG_RUNTIME_DIR; do
 	status "$variable can not be made" 125 env "$variable=/dev/null/nowhere" quiz --cold true
 	like "$variable is named" "$err_out" "quiz: cannot *'/dev/null/nowhere*': Not a directory*"
 done
+chmod 755 "$XDG_RUNTIME_DIR/quiz"
+status "a runtime folder that others can look into" 125 quiz --cold true
+like "what mends it" "$err_out" "quiz: cannot use the runtime folder '$XDG_RUNTIME_DIR/quiz'*hint: chmod 700 $XDG_RUNTIME_DIR/quiz*"
+chmod 700 "$XDG_RUNTIME_DIR/quiz"
+status "one that is gone, or another user's after su" 125 env XDG_RUNTIME_DIR="$scratch/gone/deeper" quiz --cold true
+like "is not the one to use" "$err_out" "quiz: cannot make the runtime folder '$scratch/gone/deeper/quiz'*hint: unset XDG_RUNTIME_DIR*"
 status "no XDG_RUNTIME_DIR" 0 env -u XDG_RUNTIME_DIR TMPDIR="$scratch" quiz --cold true
 
 # ---- descriptors ----
