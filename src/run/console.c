@@ -208,6 +208,9 @@ void console_flush(struct console *c)
 void console_restart(struct console *c)
 {
 	console_flush(c);
+	/* A template made of the next one has its log for its own, and so has every clone. */
+	if (c->fd >= 0 && ftruncate(c->fd, 0) == 0)
+		c->written = 0;
 	c->next_seq = 0;
 	c->last_kmsg_us = 0;
 }

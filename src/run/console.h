@@ -26,7 +26,7 @@ void console_bytes(struct console *c, const void *mem, size_t n);
 void console_kmsg(struct console *c, uint64_t seq, unsigned level, uint64_t time_us, const char *text);
 /* Writes what is held back: the agent will not bring it any more. */
 void console_flush(struct console *c);
-/* Another kernel starts: its records are numbered from 0 again. */
+/* Another kernel starts: its records are numbered from 0 again, and the log is of it alone. */
 void console_restart(struct console *c);
 /* Called with each line as it is written to the log (for -vv, `quiz logs -f`). */
 void console_watch(struct console *c, void (*line)(void *ctx, const char *text, size_t n), void *ctx);

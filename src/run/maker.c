@@ -169,6 +169,8 @@ static void finish_template(struct supervisor *s)
 	_cleanup_free_ char *log = mem_printf("%s/console.log", s->opt.record->dir);
 	struct error why = ERROR_INIT;
 
+	if (s->timer_retry) /* it has turned out to be no good: it boots again, and of this one nothing is left */
+		return;
 	/* What the machine said while booting belongs to every clone's log. */
 	console_flush(s->console);
 	if (fs_copy_file(log, s->template->console_path, 0600, &why) < 0 ||

@@ -126,7 +126,7 @@ static void on_up(void *ctx, struct guest *g, const struct wire_hello *hello)
 
 static void watch_timer(struct supervisor *s, const char *text, size_t n)
 {
-	if (s->state > SUP_BASE || s->n_wrong_timers == WRONG_TIMERS_MAX || s->timer_retry)
+	if (s->state > SUP_SAVE || s->n_wrong_timers == WRONG_TIMERS_MAX || s->timer_retry)
 		return;
 	for (size_t i = 0; i < n; i++) {
 		if (text[i] != '\n') {

@@ -106,6 +106,21 @@ for words in 'APIC frequency too slow, disabling apic timer' 'quiz-init: the ker
 	like "is told" "$err_out" "*the kernel has measured its timer wrongly, as it does when its host is busy*"
 	is "and tried some times" "$(grep -c ^argv "$FAKE_VMM_LOG")" 6
 	like "of which no template is made" "$(find "$QUIZ_TEMPLATE_DIR" -name manifest)" ""
+	# The third one is good: that one becomes the template, and nothing of the others is in it, or in the run's log.
+	for late in boot save; do
+		forget_templates
+		echo 'at boot console [    0.1] a good timer' >"$scratch/third"
+		printf '%s\n' "at boot script $scratch/third" "at $late console [    0.1] $words" 'at boot wait 100' >"$scratch/second"
+		script "at boot script $scratch/second" "at $late console [    0.1] $words" 'at boot wait 100'
+		status "a wrong timer twice, told at $late" 3 quiz sh -c 'exit 3'
+		is "three machines have booted" "$(grep ^argv "$FAKE_VMM_LOG" | grep -cv -e -incoming)" 3
+		settle
+		log=$QUIZ_TEMPLATE_DIR/$(quiz --dry-run sh | awk '$1 == "template" { print $2 }')/console.log
+		is "its template is that of the third, and tells of no other" "$(cat "$log")" "[    0.1] a good timer"
+		is "nor does the run's log" "$(quiz runs show --json | grep -c made_template.*true) $(grep -cF "$words" "$XDG_STATE_HOME/quiz/runs/$(quiz runs list | awk 'NR == 1 { print $1 }')/console.log")" "1 0"
+		status "the next run" 3 quiz sh -c 'exit 3'
+		is "is its clone" "$(quiz runs show --json | grep -c '"is_clone": true')" 1
+	done
 	script "on sh console [    9.1] $words" "on sh exit 3"
 	status "a program that prints the like" 3 quiz --cold sh
 	is "changes nothing" "$(grep -c ^argv "$FAKE_VMM_LOG")" 1

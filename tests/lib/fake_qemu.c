@@ -42,6 +42,7 @@
  *	stderr-vmm TEXT	words on the VMM's own stderr
  *	die N, kill N	the VMM exits with status N, is killed by signal N
  *	freeze		the VMM stops as by SIGSTOP
+ *	script FILE	machines that begin later have that script (FILE takes the place of the script's own)
  *	wait MS		nothing happens meanwhile (in `at`: nothing at all, the monitor neither)
  * in `at` of a request:
  *	fail ERRNO TEXT	the RESULT says so
@@ -266,7 +267,10 @@ bool fake_common(struct fake *f, const struct action *a)
 		raise((int)a->number);
 	else if (str_eq(v, "freeze"))
 		raise(SIGSTOP);
-	else
+	else if (str_eq(v, "script")) {
+		if (rename(a->rest, getenv("FAKE_VMM_SCRIPT")) < 0)
+			fake_die("script '%s': %s", a->rest, strerror(errno));
+	} else
 		return false;
 	return true;
 }

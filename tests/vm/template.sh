@@ -102,6 +102,10 @@ right "no lock file"
 made "no lock file"
 only_base
 
+# ---- a kernel that has measured its timer wrongly: what it says on its console, which every boot of this one does ----
+status "a machine that is no good" 7 quiz $small --append 'loglevel=7 quiz="APIC frequency too slow, disabling apic timer"' sh -c 'exit 7'
+is "is booted again, and no template is made of it" "$(said is_clone) $(said made_template)" "false false"
+
 # ---- removal ----
 mkfifo "$scratch/stdin"
 quiz $small sh -c 'echo up; cat' <"$scratch/stdin" >"$scratch/up" 2>&1 &
