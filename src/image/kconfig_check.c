@@ -145,7 +145,8 @@ int kconfig_check(const struct kconfig *k, const char *config_text, const char *
 		  struct kconfig_check *ret, struct error *err)
 {
 	struct kconfig_check c = { 0 };
-	bool is_any_missing = false;
+	_cleanup_free_ char *modules = kconfig_value(config_text, "MODULES");
+	bool is_any_missing = false, has_modules = str_eq(modules, "y");
 
 	count_symbols(config_text, &c);
 	for (size_t i = 0; i < k->n_requests; i++) {
@@ -161,6 +162,8 @@ int kconfig_check(const struct kconfig *k, const char *config_text, const char *
 		res->outcome = !str_eq(actual, "n") ? KCONFIG_CHANGED :
 			       source_dir	    ? KCONFIG_UNKNOWN :
 						      KCONFIG_NOT_TAKEN;
+		if (res->outcome == KCONFIG_CHANGED && str_eq(r->value, "m") && !has_modules)
+			res->depends = mem_strdup("MODULES");
 		is_any_missing |= res->outcome == KCONFIG_UNKNOWN;
 		res->actual = take_ptr(actual);
 	}
@@ -176,7 +179,7 @@ static void add_result(const struct kconfig_result *r, bool with_origin, struct 
 {
 	str_addf(out, "%s=%s", r->request->symbol, r->request->value);
 	if (r->outcome == KCONFIG_CHANGED)
-		str_addf(out, " (is %s)", r->actual);
+		str_addf(out, " (is %s%s%s)", r->actual, r->depends ? "; needs " : "", r->depends ? r->depends : "");
 	else if (r->outcome == KCONFIG_NOT_TAKEN && r->depends)
 		str_addf(out, " (needs %s)", r->depends);
 	else if (r->outcome == KCONFIG_UNKNOWN && with_origin)

@@ -231,9 +231,9 @@ static void test_check(void **state)
 {
 	static const char text[] =
 	    "#: required\nCONFIG_NET=y\nCONFIG_TUNED=y\n#: wanted\nCONFIG_NOSUCH=y\nCONFIG_OFF=n\n"
-	    "CONFIG_INDENTED=m\nCONFIG_SHIFT=20\nCONFIG_NAME=\"x\"\nCONFIG_ABSENT=n\n";
+	    "CONFIG_INDENTED=m\nCONFIG_SHIFT=20\nCONFIG_NAME=\"x\"\nCONFIG_ABSENT=n\nCONFIG_SPARE=m\n";
 	static const char config[] = "CONFIG_NET=y\n# CONFIG_TUNED is not set\nCONFIG_OFF=y\nCONFIG_SHIFT=18\n"
-				     "CONFIG_NAME=\"x\"\nCONFIG_MORE_NET=m\n";
+				     "CONFIG_NAME=\"x\"\nCONFIG_MORE_NET=m\nCONFIG_SPARE=y\n";
 	_cleanup_kconfig_ struct kconfig k = { 0 };
 	_cleanup_kconfig_check_ struct kconfig_check c = { 0 };
 	_cleanup_free_ char *src = fs_join(dir, "src");
@@ -243,12 +243,12 @@ static void test_check(void **state)
 
 	assert_int_equal(kconfig_add_text(&k, &dirs, "t", text, strlen(text), false, &v, &err), 0);
 	assert_int_equal(kconfig_check(&k, config, src, &c, &err), 0);
-	assert_int_equal(c.n_builtin, 2);
+	assert_int_equal(c.n_builtin, 3);
 	assert_int_equal(c.n_module, 1);
 	kconfig_check_report(&c, &k, &report);
 	assert_string_equal(str_cstr(&report),
 			    "not taken: TUNED=y (needs NET && HAVE_TUNE && !S390), INDENTED=m (needs PCI)\n"
-			    "set to something else: OFF=n (is y), SHIFT=20 (is 18)\n"
+			    "set to something else: OFF=n (is y), SHIFT=20 (is 18), SPARE=m (is y; needs MODULES)\n"
 			    "unknown in this version: NOSUCH=y\n");
 	assert_int_equal(kconfig_check_required(&c, &err), -1);
 	assert_int_equal(err.kind, ERROR_UNSUPPORTED);

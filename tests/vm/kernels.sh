@@ -61,6 +61,16 @@ is "no option was compressed, signed or given BTF" \
 	"$(grep -cE '^CONFIG_(DEBUG_INFO_BTF|MODULE_SIG|MODULE_COMPRESS_(GZIP|XZ|ZSTD))=y' \
 		"$XDG_DATA_HOME/quiz/kernels/$own/config")" 0
 
+# The source that it was built from stays in the cache.
+source=$(find "$XDG_CACHE_HOME/quiz/sources" -maxdepth 1 -name "linux-source-*_$version-*" 2>/dev/null | head -1)
+if [ -n "$source" ]; then
+	status "what no fragment asks for" 0 env QUIZ="$scratch/bin/quiz" "$QUIZ_SOURCE/tests/tools/kernel-unasked" "$source" default tiny
+	is "is not compiled into any kernel" "$(echo "$out" | grep -c ', 0 that nobody asks for$')" 2
+else
+	skip "what no fragment asks for" "the kernel's source is gone: quiz kernel build linux-source"
+	skip "is not compiled into any kernel" "the kernel's source is gone"
+fi
+
 # ---- modules for it ----
 
 # The tree for modules works from any place, and from a copy, with source and build folder gone.
