@@ -126,6 +126,7 @@ static int by_program(const void *a, const void *b)
 static const struct {
 	const char *stage, *text;
 } spans[] = {
+	{ "again", "machines given up (the host is busy)" },
 	{ "kernel", "QEMU's start, up to the kernel's clock" },
 	{ "init", "kernel, up to the agent's first instruction" },
 	{ "mounts", "agent: /proc, /sys, /dev" },

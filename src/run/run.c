@@ -113,7 +113,7 @@ static json_t *counters_json(const char *lines)
  * channel are told when it opens, so their time is the guest clock's, moved
  * by the smallest difference seen between the clocks (the least delayed
  * message). A clone's clock says nothing about this run: there it is when the
- * message came.
+ * message came. "again": the end of machines that were given up.
  */
 static json_t *stages_json(const struct outcome *o)
 {
@@ -126,6 +126,9 @@ static json_t *stages_json(const struct outcome *o)
 		if (d < offset)
 			offset = d;
 	}
+	if (o->n_stages && o->again_ns)
+		json_array_append_new(a, json_pack("{s:s, s:f}", "name", "again", "ms",
+						   (double)(o->again_ns - o->started_ns) / 1e6));
 	if (o->n_stages && !o->was_clone && !o->made_template)
 		json_array_append_new(a, json_pack("{s:s, s:f}", "name", "kernel", "ms",
 						   (double)(offset - (int64_t)o->started_ns) / 1e6));

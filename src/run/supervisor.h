@@ -69,6 +69,7 @@ struct outcome {
 	bool kvm_was_silent;	       /* KVM guest without a byte: run again under emulation */
 	char *kvm_refusal;	       /* owned; why KVM would not even make the machine: run again, too; NULL: it did */
 	uint64_t started_ns, running_ns, ended_ns; /* monotonic: start, program's execve, end */
+	uint64_t again_ns;	       /* when the machine whose stages these are was started, if others were given up; or 0 */
 	struct outcome_stage stages[OUTCOME_STAGES_MAX];
 	size_t n_stages;
 	struct strv warnings;	       /* for people, quiet or not: what the program could not have of us */

@@ -79,6 +79,7 @@ static void retry_cold(void *ctx)
 	s->template = NULL;
 	s->is_prepared = s->out->was_prepared = false;
 	s->out->n_stages = 0;
+	s->out->again_ns = loop_now_ns();
 	/* Another machine: what the first one said is no history of this one. */
 	console_restart(s->console);
 	analyser_free(s->analyser);

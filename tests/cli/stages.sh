@@ -105,6 +105,7 @@ for words in 'APIC frequency too slow, disabling apic timer' 'quiz-init: the ker
 	status "a wrong timer" 3 quiz -v sh -c 'exit 3'
 	like "is told" "$err_out" "*the kernel has measured its timer wrongly, as it does when its host is busy*"
 	is "and tried some times" "$(grep -c ^argv "$FAKE_VMM_LOG")" 6
+	like "which are no part of the last one's boot" "$(quiz runs show --json | tr -d "\n")" '*"stages": [[]* "name": "again", *"name": "kernel"*'
 	like "of which no template is made" "$(find "$QUIZ_TEMPLATE_DIR" -name manifest)" ""
 	# The third one is good: that one becomes the template, and nothing of the others is in it, or in the run's log.
 	for late in boot save; do
