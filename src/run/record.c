@@ -101,19 +101,37 @@ static bool is_alive(const char *dir)
 	return lock_is_held(lock);
 }
 
+static json_t *load_result(const char *dir)
+{
+	_cleanup_free_ char *path = mem_printf("%s/result.json", dir);
+	_cleanup_str_ struct str text = STR_INIT;
+
+	return fs_read(path, RESULT_MAX, &text, NULL) == 0 ? json_loads(str_cstr(&text), 0, NULL) : NULL;
+}
+
+int record_wait(struct record_entry *e, struct error *err)
+{
+	_cleanup_free_ char *path = mem_printf("%s/lock", e->dir);
+	int fd = lock_take_existing(path, LOCK_SHARED_MODE, true, err);
+
+	if (fd < 0)
+		return -1;
+	close(fd);
+	json_decref(e->result);
+	e->result = load_result(e->dir);
+	e->is_alive = false;
+	return 0;
+}
+
 static void load_entry(const char *runs_dir, const char *id, struct record_entry *e)
 {
-	_cleanup_free_ char *path = NULL;
-	_cleanup_str_ struct str text = STR_INIT;
 	struct stat st;
 
 	memset(e, 0, sizeof(*e));
 	e->id = mem_strdup(id);
 	e->dir = mem_printf("%s/%s", runs_dir, id);
 	e->is_alive = is_alive(e->dir);
-	path = mem_printf("%s/result.json", e->dir);
-	if (fs_read(path, RESULT_MAX, &text, NULL) == 0)
-		e->result = json_loads(str_cstr(&text), 0, NULL);
+	e->result = load_result(e->dir);
 	if (e->result)
 		e->started_ms = (uint64_t)json_integer_value(json_object_get(e->result, "started_ms"));
 	else if (stat(e->dir, &st) == 0)

@@ -46,4 +46,6 @@ int records_list(const char *runs_dir, struct record_entry **ret, size_t *ret_n,
 void records_free(struct record_entry *v, size_t n);
 /* By unique prefix of the id, or "." for the newest. */
 int records_find(const char *runs_dir, const char *id, struct record_entry *ret, struct error *err);
+/* Waits until a run that lives has ended, and takes its result over. ERROR_MISSING: the record has been removed. */
+int record_wait(struct record_entry *e, struct error *err);
 void record_entry_clear(struct record_entry *e);

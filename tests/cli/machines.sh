@@ -40,6 +40,19 @@ quiz stop --kill --all >/dev/null 2>&1
 settle
 well_behaved
 
+# ---- waiting for what has ended already ----
+id=$(quiz --cold -d sh -c 'exit 37')
+settle
+status "a program that was over before anybody waited" 37 quiz wait "$id"
+id=$(quiz --cold -d sleep 600)
+pid=$(quiz ps --json | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')
+kill -9 "$pid"
+settle
+status "one whose quiz was killed" 120 quiz wait "$id"
+is "has no result" "$err_out" "quiz: run '$id' has no result: its quiz was killed"
+status "one that never was" 125 quiz wait nosuch
+like "is told as before" "$err_out" "quiz: no machine 'nosuch' is up*hint: quiz ps"
+
 # ---- a path of the host that the machine does not see: the command that mends it ----
 work="$scratch/my work"
 mkdir -p "$work/sub"
