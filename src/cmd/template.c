@@ -62,16 +62,90 @@ static void describe(const struct template_entry *e, const json_t *o, struct str
 		str_addf(out, " [serves no run any more, will be removed: %s]", e->stale);
 }
 
-static void print_row(const struct template_entry *e)
+/* Are they the same in every word that a row has? */
+static bool look_the_same(const json_t *a, const json_t *b)
 {
+	static const char *const words[] = { "kind", "kernel", "root", "memory", "cpus", "profiles", "layers", "machine" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		json_t *x = json_object_get(a, words[i]), *y = json_object_get(b, words[i]);
+
+		if (x != y && !json_equal(x, y))
+			return false;
+	}
+	return true;
+}
+
+/* Of "stamp kind path" (run/plan_template.c): the path of the first one of a's files that b was not made with; NULL: none. */
+static const char *other_file(const json_t *a, const json_t *b)
+{
+	json_t *mine, *its;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(a, "files"), i, mine) {
+		const char *path = json_string_value(mine) ? strchr(json_string_value(mine), '/') : NULL;
+		bool has = false;
+
+		json_array_foreach(json_object_get(b, "files"), k, its)
+			has = has || json_equal(mine, its);
+		if (!has && path)
+			return path;
+	}
+	return NULL;
+}
+
+/* Another quiz, or another QEMU: two rows of the same words have their reason, too. */
+static void tell_from_others(const struct template_entry *v, size_t n, size_t at, const json_t *o, struct str *out)
+{
+	const char *path = NULL;
+
+	for (size_t i = 0; i < n && !path && !v[at].stale && !v[at].is_failed; i++) {
+		json_t *other = i == at || v[i].stale || v[i].is_failed ? NULL : entry_json(&v[i]);
+
+		path = other && look_the_same(o, other) ? other_file(o, other) : NULL;
+		json_decref(other);
+	}
+	if (path)
+		str_addf(out, " [made with %s]", path);
+}
+
+/* Of columns whose content may be long. */
+struct widths {
+	int kernel, root;
+};
+
+static int wider(int width, const char *text)
+{
+	return (int)strlen(text) > width ? (int)strlen(text) : width;
+}
+
+static struct widths widths_of(const struct template_entry *v, size_t n)
+{
+	struct widths w = { (int)strlen("KERNEL"), (int)strlen("ROOT") };
+
+	for (size_t i = 0; i < n; i++) {
+		json_t *o = entry_json(&v[i]);
+
+		w.kernel = wider(w.kernel, text_of(o, "kernel"));
+		w.root = wider(w.root, text_of(o, "root"));
+		json_decref(o);
+	}
+	return w;
+}
+
+/* The at-th of them. */
+static void print_row(const struct template_entry *v, size_t n, size_t at, const struct widths *w)
+{
+	const struct template_entry *e = &v[at];
 	json_t *o = entry_json(e);
 	_cleanup_str_ struct str what = STR_INIT;
 	uint64_t now = (uint64_t)time(NULL);
 	char size[32], memory[32], used[32];
 
 	describe(e, o, &what);
-	printf("%.8s  %-8s  %-16s  %-24s  %-8s  %4" JSON_INTEGER_FORMAT "  %-8s  %-12s  %s\n", e->key,
-	       e->is_failed ? "none" : text_of(o, "kind"), text_of(o, "kernel"), text_of(o, "root"),
+	tell_from_others(v, n, at, o, &what);
+	printf("%.8s  %-8s  %-*s  %-*s  %-8s  %4" JSON_INTEGER_FORMAT "  %-8s  %-12s  %s\n", e->key,
+	       e->is_failed ? "none" : text_of(o, "kind"), w->kernel, text_of(o, "kernel"), w->root, text_of(o, "root"),
 	       format_size((uint64_t)json_integer_value(json_object_get(o, "memory")), memory, sizeof(memory)),
 	       json_integer_value(json_object_get(o, "cpus")), format_size(e->bytes, size, sizeof(size)),
 	       format_duration_ms((now > e->used ? now - e->used : 0) * 1000, used, sizeof(used)), str_cstr(&what));
@@ -99,10 +173,12 @@ static int list_main(int argc, char **argv, struct error *err)
 			json_array_append_new(a, entry_json(&v[i]));
 		command_print_json(a);
 	} else if (n) {
-		printf("%-8s  %-8s  %-16s  %-24s  %-8s  %4s  %-8s  %-12s  %s\n", "TEMPLATE", "KIND", "KERNEL", "ROOT", "MEMORY",
-		       "CPUS", "SPACE", "USED (AGO)", "FOR RUNS WITH");
+		const struct widths w = widths_of(v, n);
+
+		printf("%-8s  %-8s  %-*s  %-*s  %-8s  %4s  %-8s  %-12s  %s\n", "TEMPLATE", "KIND", w.kernel, "KERNEL", w.root, "ROOT",
+		       "MEMORY", "CPUS", "SPACE", "USED (AGO)", "FOR RUNS WITH");
 		for (size_t i = 0; i < n; i++) {
-			print_row(&v[i]);
+			print_row(v, n, i, &w);
 			sum += v[i].bytes;
 			n_failed += v[i].is_failed;
 		}
@@ -134,14 +210,16 @@ static int show_main(int argc, char **argv, struct error *err)
 
 		if (!str_starts(v[i].key, words.v[0]))
 			continue;
+		const struct widths w = widths_of(&v[i], 1);
+
 		if (v[i].is_failed) {
-			print_row(&v[i]);
+			print_row(v, n, i, &w);
 			r = 0;
 			continue;
 		}
 		if (fs_read(manifest, 1 << 20, &text, err) < 0)
 			break;
-		print_row(&v[i]);
+		print_row(v, n, i, &w);
 		printf("folder %s\nEvery run with exactly these properties is a clone of it:\n%s", v[i].dir, str_cstr(&text));
 		r = 0;
 	}

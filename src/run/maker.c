@@ -182,36 +182,29 @@ static void finish_template(struct supervisor *s)
 	go_on(s);
 }
 
-static void on_copied(void *ctx, const struct error *err)
+/* The device state is saved, or the memory copied: the machine is paused until neither is under way any more. */
+static void half_done(struct supervisor *s, const struct error *err)
 {
-	struct supervisor *s = ctx;
-
 	if (s->state != SUP_SAVE)
 		return;
-	if (err)
-		go_on_without(s, err);
+	if (err && !error_is_set(&s->save_error))
+		s->save_error = *err;
+	if (--s->n_saving)
+		return;
+	if (error_is_set(&s->save_error))
+		go_on_without(s, &s->save_error);
 	else
 		finish_template(s);
 }
 
-/*
- * One after the other: saving is the VMM's and takes two milliseconds, if it is
- * let run. Beside copiers on all CPUs it takes as long as they do.
- */
 static void on_saved(void *ctx, const struct error *err)
 {
-	struct supervisor *s = ctx;
-	struct error why = ERROR_INIT;
+	half_done(ctx, err);
+}
 
-	if (s->state != SUP_SAVE)
-		return;
-	if (err) {
-		go_on_without(s, err);
-		return;
-	}
-	s->ram_copy = ram_copy_start(s->loop, s->ram_fd, s->template->ram_path, on_copied, s, &why);
-	if (!s->ram_copy)
-		go_on_without(s, &why);
+static void on_copied(void *ctx, const struct error *err)
+{
+	half_done(ctx, err);
 }
 
 static void on_paused(void *ctx, const struct error *err)
@@ -232,7 +225,12 @@ static void on_paused(void *ctx, const struct error *err)
 		go_on_without(s, &why);
 		return;
 	}
+	s->n_saving = 2;
+	error_clear(&s->save_error);
 	vmm_save(guest_vmm(s->guest), fd, on_saved, s);
+	s->ram_copy = ram_copy_start(s->loop, s->ram_fd, s->template->ram_path, on_copied, s, &why);
+	if (!s->ram_copy)
+		half_done(s, &why);
 	close_fd(&fd);
 }
 

@@ -2,14 +2,12 @@
 #pragma once
 
 /*
- * The memory of a paused machine into a template's file, by as many processes
- * as there are CPUs (at most RAM_COPY_MAX): the user waits for it.
+ * The memory of a paused machine into a template's file, by a process of its
+ * own while the VMM writes its device state: the user waits for both.
  */
 
 #include "base/error.h"
 #include "sys/loop.h"
-
-#define RAM_COPY_MAX 4
 
 struct ram_copy;
 

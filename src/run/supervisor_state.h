@@ -81,6 +81,8 @@ struct supervisor {
 	int ram_fd;	     /* its memory, while it is to become a template; -1: it is not */
 	struct template *template; /* being made or cloned from; NULL: none */
 	struct ram_copy *ram_copy; /* of it, under way or done */
+	unsigned n_saving;	    /* of the two that must end before it goes on: this and the VMM's saving */
+	struct error save_error;    /* of the first of them that failed */
 	vmm_done_fn *on_idle; /* maker.c waits for the guest to come to rest, then calls it */
 	unsigned idle_looks; /* so far, and those in a row that found it so */
 	unsigned idle_in_a_row;

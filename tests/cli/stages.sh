@@ -118,7 +118,7 @@ for words in 'APIC frequency too slow, disabling apic timer' 'quiz-init: the ker
 		settle
 		log=$QUIZ_TEMPLATE_DIR/$(quiz --dry-run sh | awk '$1 == "template" { print $2 }')/console.log
 		is "its template is that of the third, and tells of no other" "$(cat "$log")" "[    0.1] a good timer"
-		is "nor does the run's log" "$(quiz runs show --json | grep -c made_template.*true) $(grep -cF "$words" "$XDG_STATE_HOME/quiz/runs/$(quiz runs list | awk 'NR == 1 { print $1 }')/console.log")" "1 0"
+		is "nor does the run's log" "$(quiz runs show --json | grep -c "made_template.*true") $(grep -cF "$words" "$XDG_STATE_HOME/quiz/runs/$(quiz runs list | awk 'NR == 1 { print $1 }')/console.log")" "1 0"
 		status "the next run" 3 quiz sh -c 'exit 3'
 		is "is its clone" "$(quiz runs show --json | grep -c '"is_clone": true')" 1
 	done

@@ -108,7 +108,7 @@ same "environment" "$(key --env A=b)"
 same "folder" "$(key --cwd /usr)"
 same "user" "$(key --user nobody)"
 same "limits of time" "$(key --timeout 1h --hang-grace 1h --boot-timeout 1h --linger 1s)"
-same "what is told" "$(key -v --strict --json)"
+same "what is told" "$(key -v --strict)"
 base=$(key --share "$scratch/one:/mnt")
 same "another folder of the host" "$(key --share "$scratch/two:/srv")"
 base=$(key --layer "$scratch/layer")
@@ -132,4 +132,12 @@ for what in "$scratch/firmware/bios-microvm.bin" "$kernel" "$root" "$initrd"; do
 	is "and the next one is its clone" "$(said is_clone)" true
 done
 settle
+
+# ---- and told ----
+cp "$QUIZ_QEMU" "$scratch/bin/vmm-2"
+QUIZ_QEMU=$scratch/bin/vmm-2 quiz true
+settle
+list=$(quiz template list)
+like "two that look the same are told from each other" "$list" "*base *any profiles [[]made with $scratch/bin/vmm-2]*"
+is "and the columns are straight" "$(echo "$list" | awk 'NR == 1 { at = index($0, "MEMORY") } /GiB|MiB/ && NR > 1 && $2 ~ /base|prepared/ { print substr($0, at - 1, 1) == " " && substr($0, at, 1) ~ /[0-9]/ }' | sort -u)" 1
 done_testing

@@ -44,8 +44,8 @@ static void on_copied(void *ctx, const struct error *err)
 	loop_stop(e->loop);
 }
 
-/* Single pages, a stretch of many pieces with zeros in it, and a wide hole before the last page. */
-static void memory_is_copied_by_several(void **state)
+/* Single pages, a long stretch with zeros in it, and a wide hole before the last page. */
+static void memory_is_copied(void **state)
 {
 	enum { PAGES = 19 << 8, LONG_FROM = 4 << 8, LONG_TO = 9 << 8, SIZE = (64 << 20) + 4096 };
 	_cleanup_free_ char *to = mem_printf("%s/memory", dir);
@@ -111,7 +111,7 @@ static void a_copy_can_be_ended(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(memory_is_copied_by_several),
+		cmocka_unit_test(memory_is_copied),
 		cmocka_unit_test(a_copy_can_be_ended),
 	};
 
