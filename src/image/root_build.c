@@ -36,6 +36,7 @@
 #include "image/root.h"
 #include "image/root_check.h"
 #include "image/root_draft.h"
+#include "image/root_finish.h"
 #include "image/root_foreign.h"
 #include "image/root_image.h"
 #include "sys/fs.h"
@@ -45,12 +46,20 @@
 #define ERROR_LINES 4
 #define MERGED_USR_HOOKS "/usr/share/mmdebstrap/hooks/merged-usr"
 
+/* Who runs the programs of packages. */
+enum way {
+	BY_HOST,      /* its own architecture, or one that is registered */
+	BY_NAMESPACE, /* with a binfmt_misc of its own: root_foreign.h */
+	BY_MACHINE,   /* after everything is unpacked: root_finish.h */
+};
+
 struct build {
 	const struct paths *paths;
 	const struct root_build_options *opt;
 	const struct progress *progress;
 	const struct arch *arch;
 	const struct root_set *set;
+	enum way way;
 	struct strv packages;	/* all that are asked for */
 	char *suite, *sources;	/* owned; file for mmdebstrap */
 	char *log_path, *work_dir, *deb_dir; /* owned */
@@ -181,7 +190,7 @@ static void add_hook(struct strv *argv, const char *kind, const char *before, co
 }
 
 /* No script of a package was run: links to busybox, an account, and the list of packages that dpkg would have written. */
-static void add_bare_hooks(struct strv *argv)
+static void add_bare_hooks(struct strv *argv, bool has_links)
 {
 	static const char *const hooks[] = {
 		"mkdir -p \"$1\"/bin \"$1\"/sbin \"$1\"/usr/bin \"$1\"/usr/sbin && chroot \"$1\" /bin/busybox --install -s",
@@ -191,7 +200,7 @@ static void add_bare_hooks(struct strv *argv)
 		"dpkg-deb --field \"$deb\" && printf 'Status: install ok installed\\n\\n'; done >\"$1\"/var/lib/dpkg/status",
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(hooks); i++)
+	for (size_t i = has_links ? 0 : 1; i < ARRAY_SIZE(hooks); i++)
 		add_hook(argv, "extract", hooks[i], NULL, "");
 }
 
@@ -201,9 +210,11 @@ static void add_hooks(struct strv *argv, const struct build *b)
 	if (fs_is_dir(MERGED_USR_HOOKS) && !str_eq(b->suite, "bullseye"))
 		strv_add(argv, "--hook-dir=" MERGED_USR_HOOKS);
 	if (b->set->is_bare) {
-		add_bare_hooks(argv);
+		add_bare_hooks(argv, b->way != BY_MACHINE);
 		return;
 	}
+	if (b->way == BY_MACHINE)
+		return;
 	/* Packages in, packages out: copies, as the namespace's root may not write to the user's folder. */
 	add_hook(argv, "setup", "mkdir -p \"$1\"/var/cache/apt/archives", NULL, "");
 	add_hook(argv, "setup", "sync-in ", b->deb_dir, " /var/cache/apt/archives");
@@ -214,7 +225,7 @@ static void add_hooks(struct strv *argv, const struct build *b)
 		 "if test -d \"$1\"/etc/sudoers.d; then echo 'quiz ALL=(ALL) NOPASSWD: ALL' >\"$1\"/etc/sudoers.d/quiz; fi", NULL, "");
 }
 
-static void make_command(struct strv *argv, const struct build *b, const char *tar, bool in_namespace)
+static void make_command(struct strv *argv, const struct build *b, const char *tar)
 {
 	static const char *const fixed[] = {
 		"--format=tar",
@@ -233,14 +244,18 @@ static void make_command(struct strv *argv, const struct build *b, const char *t
 	_cleanup_str_ struct str include = STR_INIT;
 
 	strv_add(argv, "mmdebstrap");
-	strv_addf(argv, "--mode=%s", geteuid() == 0 || in_namespace ? "root" : "unshare");
-	strv_addf(argv, "--variant=%s", b->set->is_bare ? "extract" : "minbase");
+	strv_addf(argv, "--mode=%s", geteuid() == 0 || b->way == BY_NAMESPACE ? "root" : "unshare");
 	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
 		strv_add(argv, fixed[i]);
 	strv_addf(argv, "--architectures=%s", b->arch->debian);
-	for (size_t i = 0; i < b->packages.n; i++)
-		str_addf(&include, "%s%s", i ? "," : "", b->packages.v[i]);
-	strv_addf(argv, "--include=%s", str_cstr(&include));
+	if (b->way == BY_MACHINE) {
+		root_finish_options(argv, b->set, &b->packages, b->deb_dir);
+	} else {
+		strv_addf(argv, "--variant=%s", b->set->is_bare ? "extract" : "minbase");
+		for (size_t i = 0; i < b->packages.n; i++)
+			str_addf(&include, "%s%s", i ? "," : "", b->packages.v[i]);
+		strv_addf(argv, "--include=%s", str_cstr(&include));
+	}
 	add_apt_settings(argv);
 	add_hooks(argv, b);
 	strv_add(argv, b->suite);
@@ -385,15 +400,14 @@ static int run_mmdebstrap(struct build *b, const char *tar, struct error *err)
 	_cleanup_strv_ struct strv argv = STRV_INIT, env = STRV_INIT;
 	_cleanup_close_ int log = -1;
 	struct proc_spec spec = { .pass_signals = true };
-	bool is_foreign = root_foreign_needed(b->arch);
 
 	log = open(b->log_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (log < 0)
 		return error_sys(err, errno, "create '%s'", b->log_path);
-	if (is_foreign && root_foreign_command(b->paths, b->arch, &argv, err) < 0)
+	if (b->way == BY_NAMESPACE && root_foreign_command(b->paths, b->arch, &argv, err) < 0)
 		return -1;
-	make_command(&argv, b, tar, is_foreign);
-	if (is_foreign)
+	make_command(&argv, b, tar);
+	if (b->way == BY_NAMESPACE)
 		strv_add(&argv, "--skip=check/qemu");
 	strv_addf(&env, "TMPDIR=%s", b->work_dir);
 	strv_add(&env, "LC_ALL=C.UTF-8");
@@ -472,6 +486,16 @@ static int make_tar_without_updates(struct build *b, const char *dir, const char
 	return r;
 }
 
+static int finish_in_machine(struct build *b, const char *dir, const char *tar, struct error *err)
+{
+	const struct root_finish f = {
+		.paths = b->paths, .arch = b->arch, .set = b->set, .progress = b->progress, .dir = dir,
+		.log_path = b->log_path, .line = on_line, .ctx = b,
+	};
+
+	return root_finish(&f, tar, err);
+}
+
 static int build_image(struct build *b, struct root_draft *d, struct error *err)
 {
 	static const struct root_image_options with_defaults = { .with_defaults = true };
@@ -486,6 +510,8 @@ static int build_image(struct build *b, struct root_draft *d, struct error *err)
 			error_clear(err);
 		r = make_tar_without_updates(b, d->at.dir, tar, err);
 	}
+	if (r == 0 && b->way == BY_MACHINE)
+		r = finish_in_machine(b, d->at.dir, tar, err);
 	if (r < 0)
 		return -1;
 	progress_stage(b->progress, "making the image");
@@ -518,6 +544,26 @@ static char *free_id(const struct paths *p, const char *id)
 	}
 }
 
+static int choose_way(struct build *b, struct error *err)
+{
+	struct error why = ERROR_INIT;
+
+	if (b->opt->in_machine)
+		b->way = BY_MACHINE;
+	else if (!root_foreign_needed(b->arch))
+		b->way = BY_HOST;
+	else if (root_foreign_works(b->paths, b->arch, &why))
+		b->way = BY_NAMESPACE;
+	else
+		b->way = BY_MACHINE;
+	if (b->way != BY_MACHINE)
+		return 0;
+	if (!b->opt->in_machine)
+		progress_note(b->progress, "programs of %s can not be run here: its packages will be installed in a machine",
+			      b->arch->name);
+	return root_finish_check(b->paths, b->arch, err);
+}
+
 static int build(struct build *b, struct root *ret, struct error *err)
 {
 	_cleanup_root_draft_ struct root_draft d = ROOT_DRAFT_INIT;
@@ -525,7 +571,8 @@ static int build(struct build *b, struct root *ret, struct error *err)
 	_cleanup_free_ char *id = NULL;
 	_cleanup_free_ char *doing = NULL;
 
-	if (choose_packages(b, err) < 0 || root_check_all(b->paths, err) < 0 || choose_sources(b, err) < 0)
+	if (choose_packages(b, err) < 0 || root_check_all(b->paths, err) < 0 || choose_way(b, err) < 0 ||
+	    choose_sources(b, err) < 0)
 		return -1;
 	base = root_build_id("debian", b->suite, b->set->name, b->opt->packages, b->arch);
 	id = b->opt->id ? mem_strdup(b->opt->id) : free_id(b->paths, base);

@@ -21,6 +21,7 @@ struct root_build_options {
 	const char *suite;	   /* NULL: the host's, or the first that has the architecture */
 	const struct arch *arch;   /* NULL: the host's */
 	const char *mirror;	   /* URL, for hosts without apt sources of that distribution; NULL: the host's own sources */
+	bool in_machine;	   /* install in a machine of the architecture, even where its programs can be run here */
 	const char *id;		   /* NULL: made from suite, set and packages */
 };
 

@@ -79,6 +79,18 @@ int root_foreign_command(const struct paths *p, const struct arch *arch, struct 
 	return 0;
 }
 
+bool root_foreign_works(const struct paths *p, const struct arch *arch, struct error *err)
+{
+	_cleanup_strv_ struct strv argv = STRV_INIT;
+	const char *const *words;
+
+	if (root_foreign_command(p, arch, &argv, err) < 0)
+		return false;
+	strv_add(&argv, "true");
+	words = (const char *const *)argv.v;
+	return proc_run(words, NULL, err) == 0;
+}
+
 /* ---- maps ---- */
 
 static int map_with_program(const char *program, const char *subid_file, pid_t pid, unsigned own, const char *user,

@@ -27,6 +27,9 @@ bool root_foreign_needed(const struct arch *arch);
  */
 int root_foreign_command(const struct paths *p, const struct arch *arch, struct strv *argv, struct error *err);
 
+/* Is there such a namespace here? Tried; err says why not. */
+bool root_foreign_works(const struct paths *p, const struct arch *arch, struct error *err);
+
 /*
  * Enters the namespace and becomes argv. The caller's user is root in there,
  * the subordinate ids are all other users; for root it is every id. Returns

@@ -129,6 +129,9 @@ hint: TMPDIR=*"
 hint: the whole story is in $XDG_STATE_HOME/quiz/logs/root-debian-broken-minimal.log"
 	status "an unknown set" 125 $build --suite rattle --set huge
 	like "known ones are named" "$err_out" "*hint: known are minimal, zfs, zts, debug, tiny*"
+	status "packages that a machine installs" 125 $build --suite rattle -a s390x --in-machine
+	like "want a kernel for that machine first" "$err_out" "*cannot build a root for s390x*a kernel for s390x: none is installed
+hint: quiz kernel fetch debian -a s390x"
 	status "a package name that is an option" 125 $build --suite rattle --package -y
 }
 is "nothing half-made is left by builds" "$(find "$store" -maxdepth 1 -name '.tmp-*'; ls "$TMPDIR")" ""

@@ -16,7 +16,7 @@
 struct words {
 	char *set, *suite, *arch, *mirror, *name;
 	struct strv packages;
-	bool quiet;
+	bool in_machine, quiet;
 };
 
 static void words_clear(struct words *w)
@@ -45,6 +45,8 @@ static const struct option_row build_rows[] = {
 	TEXT_ROW(suite, 0, "SUITE", NULL, "release of the distribution [the host's, or the first that has ARCH]"),
 	ARCH_ROW,
 	TEXT_ROW(mirror, 0, "URL", NULL, "where packages come from [the host's apt sources]"),
+	{ "in-machine", 0, OPTION_FLAG, 0, offsetof(struct words, in_machine), option_set_flag, NULL, NULL, NULL, NULL, NULL,
+	  "install the packages in a machine: what other architectures get where this host can not run their programs" },
 	NAME_ROW,
 	QUIET_ROW,
 };
@@ -92,6 +94,7 @@ static int build_main(int argc, char **argv, struct error *err)
 		opt.packages = &w.packages;
 		opt.suite = w.suite;
 		opt.mirror = w.mirror;
+		opt.in_machine = w.in_machine;
 		opt.id = w.name;
 		r = root_build(&paths, &opt, helper_progress(w.quiet), &root, err);
 		if (r < 0)
