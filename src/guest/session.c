@@ -49,6 +49,7 @@ enum state {
 struct output {
 	int fd;		  /* -1: at its end, EOF was sent */
 	bool is_ready;	  /* poll said so */
+	bool is_left;	  /* a terminal that nobody has open: closing it would be a hang-up for its program */
 	uint32_t credit;  /* bytes that the host still takes */
 	uint32_t owed;	  /* ENDED: bytes still to be sent */
 };
@@ -63,6 +64,7 @@ static struct session {
 	bool in_eof, in_broken; /* the host's end of file; the program's closed end */
 	char in_last;		/* last byte written, for a terminal's end of file */
 	uint8_t n_eof;		/* characters that say so, written so far */
+	bool eof_unseen;	/* it was for whom the terminal makes lines, and nobody may have read it */
 	uint32_t in_start, in_len, in_taken; /* ring; bytes passed on and not yet credited */
 	struct output out[WIRE_N_STREAMS]; /* by stream number; [0] unused */
 	int wait_status;
@@ -312,12 +314,30 @@ static bool write_tty_eof(struct session *s)
 	char veof = 4;
 	bool is_twice = s->in_last && s->in_last != '\n' && s->in_last != '\r';
 
-	if (tcgetattr(s->in_fd, &tio) == 0)
+	if (tcgetattr(s->in_fd, &tio) == 0) {
 		veof = (char)tio.c_cc[VEOF];
+		s->eof_unseen = tio.c_lflag & ICANON;
+	}
 	for (; s->n_eof < (is_twice ? 2 : 1); s->n_eof++)
 		if (write(s->in_fd, &veof, 1) < 0 && errno == EAGAIN)
 			return false;
 	return true;
+}
+
+/*
+ * A program that edits lines itself (a shell's readline) finds no end of file
+ * that came before it took the terminal over, and would wait for ever. When it
+ * speaks after that, it is told once more.
+ */
+static void repeat_tty_eof(struct session *s, int fd)
+{
+	struct termios tio;
+	char veof;
+
+	if (!s->eof_unseen || tcgetattr(fd, &tio) < 0 || (tio.c_lflag & ICANON))
+		return;
+	veof = (char)tio.c_cc[VEOF];
+	s->eof_unseen = write(fd, &veof, 1) != 1;
 }
 
 static void write_stdin(struct session *s)
@@ -438,6 +458,10 @@ static bool pump_output(struct session *s, enum wire_stream k)
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && errno == EAGAIN && s->state != ENDED)
 		return false;
+	if (n < 0 && errno == EIO && s->is_tty && s->state == RUNNING) {
+		o->is_left = true;
+		return false;
+	}
 	if (n <= 0) { /* a terminal whose last user has closed it says EIO */
 		if (n == 0 || errno != EAGAIN)
 			close_fd(&o->fd);
@@ -447,6 +471,7 @@ static bool pump_output(struct session *s, enum wire_stream k)
 			end_output(s, k);
 		return false;
 	}
+	repeat_tty_eof(s, o->fd);
 	o->credit -= (uint32_t)n;
 	if (s->state == ENDED)
 		o->owed -= (uint32_t)n;
@@ -573,7 +598,7 @@ size_t session_poll(struct pollfd *fds)
 		if (s->in_fd >= 0 && (s->in_len || s->in_eof) && !s->in_broken)
 			add(fds, &n, s->in_fd, POLLOUT, NULL);
 		for (size_t k = WIRE_STDOUT; k < WIRE_N_STREAMS; k++)
-			if (s->out[k].fd >= 0 && s->out[k].credit && can_stream)
+			if (s->out[k].fd >= 0 && s->out[k].credit && !s->out[k].is_left && can_stream)
 				add(fds, &n, s->out[k].fd, POLLIN, &s->out[k]);
 	}
 	for (size_t i = n, end = n + drain_poll(fds + n); i < end; i++)

@@ -220,7 +220,8 @@ static void on_exited(void *ctx, struct session *session, const struct wire_exit
 		struct run_program shell = s->opt.plan->program; /* same user, folder and environment */
 
 		shell.argv = (struct strv)STRV_INIT;
-		shell.tty = true;
+		/* Without a terminal it reads commands, to the end of the input: nobody could leave the other. */
+		shell.tty = shell.tty || (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO));
 		s->is_shell = true;
 		send_start(s, &shell, 0);
 	} else if (s->state == SUP_PROGRAM && s->is_last) {

@@ -162,11 +162,45 @@ static void signals_reach_the_process_group(void)
 	agent_stop(a);
 }
 
+/* As cat does, on its way out. */
+static void a_program_may_close_its_terminal(void)
+{
+	struct job j = { 0 };
+
+	agent_start(a);
+	job_begin(a, &j, 1,
+		  &(struct wire_start){ .argv = ARGV("sh", "-c", "cat; echo over; exec <&- >&- 2>&-; sleep 0.5; exit 7"), .flags = WIRE_START_TTY });
+	type("meow\n");
+	SEND(a, eof, 1, .stream = WIRE_STDIN);
+	job_finish(a, &j);
+	check(strstr((char *)j.out, "over") && j.how == WIRE_EXITED && j.value == 7, "how %u value %u: %s", j.how, j.value, j.out);
+	agent_stop(a);
+}
+
+/* What was typed while the terminal made lines is no end of file for a program that makes its own: readline's, here. */
+static void an_end_that_came_early_is_told_again(void)
+{
+	struct job j = { 0 };
+
+	agent_start(a);
+	job_begin(a, &j, 1,
+		  &(struct wire_start){ .argv = ARGV("sh", "-c",
+						     "read x; echo early $?; sleep 0.1; exec bash --norc -i"),
+					.flags = WIRE_START_TTY, .env = ARGV("PS1=ready:", "TERM=vt100") });
+	type("\n");
+	SEND(a, eof, 1, .stream = WIRE_STDIN);
+	job_finish(a, &j);
+	check(strstr((char *)j.out, "ready:") && j.how == WIRE_EXITED && j.value == 0, "how %u value %u: %s", j.how, j.value, j.out);
+	agent_stop(a);
+}
+
 const struct test_case terminal_cases[] = {
 	CASE(terminal_has_size_and_job_control),
 	CASE(terminal_signals_go_to_the_foreground),
 	CASE(end_of_file_on_a_terminal_is_typed),
 	CASE(end_of_file_waits_for_room_in_the_terminal),
+	CASE(an_end_that_came_early_is_told_again),
+	CASE(a_program_may_close_its_terminal),
 	CASE(the_end_of_a_terminals_output_is_not_lost),
 	CASE(signals_reach_the_process_group),
 	{ NULL, NULL },
