@@ -43,6 +43,9 @@ head -c 3000000 /dev/urandom >blob
 quiz cat <blob >copy
 holds "three megabytes of anything, there and back" cmp blob copy
 is "a reader that goes away ends it" "$(quiz sh -c 'while echo y; do :; done' 2>/dev/null | head -n 1)" "y"
+status "a terminal that is asked for has an end of input" 0 sh -c 'echo meow | quiz -t cat'
+status "a shell of one, too" 7 sh -c 'echo exit 7 | quiz -t bash --norc'
+status "the shell of -S ends with the input, and the status is the program's" 3 sh -c 'quiz -S sh -c "exit 3" </dev/null'
 is "four in one pipeline" "$(echo abc | quiz cat | quiz tr a-z A-Z | quiz rev | quiz cat)" "CBA"
 
 status "environment" 0 env SOME=thing quiz --env SOME --env OTHER='a b' sh -c 'echo "$SOME,$OTHER,$HOME,$USER"'
