@@ -107,7 +107,7 @@ static bool decide_by_machine(const struct verdict_input *in, struct verdict_res
 	} else if (in->program >= PROGRAM_EXITED && !in->is_hung && !in->timed_out) {
 		return false; /* it ended: whatever happened to the machine afterwards */
 	} else if (in->interrupted_by) {
-		set(ret, VERDICT_INTERRUPTED, "interrupted");
+		set(ret, VERDICT_INTERRUPTED, "the machine was told to end before its program had");
 		ret->status = 128 + in->interrupted_by;
 	} else if (in->has_no_room) {
 		set(ret, VERDICT_SETUP, "the host has no room for what the machine writes");
