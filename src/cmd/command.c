@@ -12,6 +12,7 @@
 #include "spec/status.h"
 #include "sys/fs.h"
 #include "sys/mend.h"
+#include "sys/term.h"
 
 void command_print_error(const struct error *err)
 {
@@ -91,6 +92,29 @@ static void print_sub_usage(const struct command *cmd, const struct subcommand *
 	printf("usage: quiz %s %s%s%s\n\n%s.\n", cmd->name, sub->name, sub->usage ? " " : "",
 	       sub->usage ? sub->usage : "", sub->summary);
 	print_options(rows, n);
+}
+
+/* The bytes of the first n characters; n is where a character of several bytes may end. */
+static size_t bytes_of(const char *text, size_t n)
+{
+	size_t at = 0;
+
+	for (; text[at]; at++)
+		if (((unsigned char)text[at] & 0xc0) != 0x80 && n-- == 0)
+			break;
+	return at;
+}
+
+void command_print_row(const char *row)
+{
+	uint16_t rows, columns = 0;
+
+	if (isatty(STDOUT_FILENO))
+		term_size(STDOUT_FILENO, &rows, &columns);
+	if (columns > 20 && row[bytes_of(row, columns)])
+		printf("%.*s...\n", (int)bytes_of(row, columns - 3u), row);
+	else
+		puts(row);
 }
 
 void command_print_json(json_t *json_consumed)

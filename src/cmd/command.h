@@ -85,6 +85,9 @@ void command_print_error(const struct error *err);
  */
 int command_status(int r, int status, const struct error *err);
 
+/* Prints a row of a list to stdout; in a terminal what goes beyond its width is left out, marked by "...". */
+void command_print_row(const char *row);
+
 /* Prints what --json asks for to stdout. */
 void command_print_json(json_t *json_consumed);
 

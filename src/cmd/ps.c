@@ -37,7 +37,7 @@ static void networks_of(const json_t *status, struct str *out)
 
 static void print_row(const struct client_machine *m)
 {
-	_cleanup_str_ struct str networks = STR_INIT;
+	_cleanup_str_ struct str networks = STR_INIT, row = STR_INIT;
 	char age[32], memory[32], cpu[32];
 	const char *profiles;
 
@@ -47,12 +47,13 @@ static void print_row(const struct client_machine *m)
 	}
 	profiles = text_of(m->status, "profiles");
 	networks_of(m->status, &networks);
-	printf("%-6s  %-8s  %-12s  %-10s  %-10s  %-10s  %-16s  %-12s  %s\n", m->id, text_of(m->status, "state"),
-	       format_duration_ms(m->age_ms, age, sizeof(age)),
-	       format_duration_ms((uint64_t)json_integer_value(json_object_get(m->status, "cpu_ms")), cpu, sizeof(cpu)),
-	       format_size((uint64_t)json_integer_value(json_object_get(m->status, "memory")), memory, sizeof(memory)),
-	       *profiles ? profiles : "-", text_of(m->status, "kernel"), str_cstr(&networks),
-	       text_of(m->status, "program"));
+	str_addf(&row, "%-6s  %-8s  %-12s  %-10s  %-10s  %-10s  %-16s  %-12s  %s", m->id, text_of(m->status, "state"),
+		 format_duration_ms(m->age_ms, age, sizeof(age)),
+		 format_duration_ms((uint64_t)json_integer_value(json_object_get(m->status, "cpu_ms")), cpu, sizeof(cpu)),
+		 format_size((uint64_t)json_integer_value(json_object_get(m->status, "memory")), memory, sizeof(memory)),
+		 *profiles ? profiles : "-", text_of(m->status, "kernel"), str_cstr(&networks),
+		 text_of(m->status, "program"));
+	command_print_row(str_cstr(&row));
 }
 
 static int ps_main(int argc, char **argv, struct error *err)

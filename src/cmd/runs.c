@@ -42,7 +42,7 @@ static const char *state_of(const struct record_entry *e)
 static void print_row(const struct record_entry *e)
 {
 	_cleanup_str_ struct str program = STR_INIT;
-	_cleanup_str_ struct str safe = STR_INIT;
+	_cleanup_str_ struct str safe = STR_INIT, row = STR_INIT;
 	char age[32], took[32];
 	uint64_t now = (uint64_t)time(NULL) * 1000;
 
@@ -54,9 +54,10 @@ static void print_row(const struct record_entry *e)
 		return;
 	}
 	format_duration_ms((uint64_t)json_integer_value(json_object_get(e->result, "duration_ms")), took, sizeof(took));
-	printf("%-6s  %-12s  %-12s  %3d  %-10s  %-16s  %s\n", e->id, age, text_of(e->result, "verdict"),
+	str_addf(&row, "%-6s  %-12s  %-12s  %3d  %-10s  %-16s  %s", e->id, age, text_of(e->result, "verdict"),
 	       (int)json_integer_value(json_object_get(e->result, "status")), took, text_of(e->result, "kernel"),
 	       str_cstr(&safe));
+	command_print_row(str_cstr(&row));
 }
 
 static int list_main(int argc, char **argv, struct error *err)
