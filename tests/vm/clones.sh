@@ -173,6 +173,23 @@ else
 	skip "what a clone costs its host" "needs strace"
 fi
 
+# ---- whatever QEMU reads when it makes a machine is of the template ----
+if command -v strace >/dev/null; then
+	strace -f -qq -o "$scratch/trace" -e trace=open,openat "$quiz_program" --cold $small true
+	pid=$(awk 'NR == 1 { print $1 }' "$scratch/trace")
+	# Not what it is linked with, what it asks the host's kernel, folders, and words in the user's language.
+	grep -v "^$pid " "$scratch/trace" | grep -v O_DIRECTORY | sed -n 's/.*open.*"\([^"]*\)".* = [0-9].*/\1/p' |
+		grep -vE '^[.]$|^/(proc|sys|dev|etc)/|[.]so([.0-9]*)$|/(locale|gconv)/' | sort -u >"$scratch/opened"
+	quiz $small true
+	while read -r path; do
+		grep -qF " $(readlink -f "$path")\"" "$QUIZ_TEMPLATE_DIR/$(key)/info.json" || echo "$path"
+	done <"$scratch/opened" >"$scratch/unknown"
+	holds "it reads some" test -s "$scratch/opened"
+	is "and the template knows of all of them" "$(cat "$scratch/unknown")" ""
+else
+	skip "what QEMU reads" "needs strace"
+fi
+
 # ---- many in a row leave nothing ----
 count() { find "$QUIZ_TEMPLATE_DIR" "$XDG_RUNTIME_DIR" -type f | wc -l; }
 wait_for 60 is_settled
