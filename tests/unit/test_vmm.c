@@ -319,6 +319,47 @@ static void arch_table_is_whole(void **state)
 	assert_null(arch_find(NULL));
 }
 
+/* What this layer itself chooses, and what its VMM can do. */
+static void choices_of_the_vmm_matter(void **state)
+{
+	const struct vmm_caps caps = { .binary = (char *)"qemu", .version = 70200, .has_microvm = true, .has_q35 = true,
+				       .has_sandbox = true, .has_9p = true, .has_user_netdev = true };
+	struct nic nic = { .kind = NET_USER, .mac = (char *)"52:54:00:71:7a:00", .fd = -1 };
+	struct share share = { .tag = (char *)"shared", .host_path = (char *)"/a" };
+	struct machine m = { .arch = arch_find("x86_64"), .type = MACHINE_Q35, .accel = ACCEL_TCG, .n_cpus = 1,
+			     .memory_bytes = 1 << 30, .nics = &nic, .n_nics = 1, .shares = &share, .n_shares = 1 };
+	struct vmm_caps other;
+	struct str base = STR_INIT, changed = STR_INIT;
+
+	(void)state;
+	vmm_describe(&m, &caps, &base);
+	assert_true(base.len > 0);
+#define DESCRIBED(how, change, undo)                                           \
+	other = caps;                                                          \
+	change;                                                                \
+	str_truncate(&changed, 0);                                             \
+	vmm_describe(&m, &other, &changed);                                    \
+	assert_string_##how(str_cstr(&base), str_cstr(&changed));              \
+	undo
+	DESCRIBED(not_equal, other.has_sandbox = false, );
+	DESCRIBED(not_equal, other.version = 60200, ); /* which has no i8042=off */
+	DESCRIBED(not_equal, nic.is_restricted = true, nic.is_restricted = false);
+	DESCRIBED(not_equal, nic.mac = (char *)"52:54:00:71:7a:01", nic.mac = (char *)"52:54:00:71:7a:00");
+	DESCRIBED(not_equal, share.is_readonly = true, share.is_readonly = false);
+	DESCRIBED(equal, share.host_path = (char *)"/b", share.host_path = (char *)"/a");
+	DESCRIBED(equal, m.ram_mode = RAM_SHARED, m.ram_mode = RAM_ANONYMOUS);
+	/* Under emulation the host is that of one boot, which the manifest names. */
+	DESCRIBED(equal, other.host = 1, );
+	m.accel = ACCEL_KVM;
+	str_truncate(&base, 0);
+	vmm_describe(&m, &caps, &base);
+	DESCRIBED(not_equal, other.host = 1, );
+	DESCRIBED(not_equal, other.has_tsc_deadline = true; m.type = MACHINE_MICROVM, m.type = MACHINE_Q35);
+#undef DESCRIBED
+	str_clear(&base);
+	str_clear(&changed);
+}
+
 static void put(const char *dir, const char *name, struct strv *ret)
 {
 	char *path = fs_join(dir, name);
@@ -382,6 +423,8 @@ static void files_that_are_read_are_told(void **state)
 static void description_has_what_matters(void **state)
 {
 	struct disk disk = { .serial = (char *)"root", .capacity_bytes = 4096, .content_key = (char *)"k1" };
+	struct share share = { .tag = (char *)"shared", .host_path = (char *)"/a" };
+	struct nic nic = { .kind = NET_USER, .mac = (char *)"52:54:00:71:7a:00", .fd = -1 };
 	struct machine m = { .arch = arch_find("x86_64"), .type = MACHINE_Q35, .accel = ACCEL_TCG, .n_cpus = 2,
 			     .memory_bytes = 1 << 30, .append = (char *)"quiet", .disks = &disk, .n_disks = 1 };
 	struct str base = STR_INIT, other = STR_INIT;
@@ -412,6 +455,18 @@ static void description_has_what_matters(void **state)
 	DIFFERS(disk.capacity_bytes = 8192, disk.capacity_bytes = 4096);
 	DIFFERS(disk.is_readonly = true, disk.is_readonly = false);
 	DIFFERS(m.n_disks = 0, m.n_disks = 1);
+	DIFFERS(m.arch = arch_find("aarch64"), m.arch = arch_find("x86_64"));
+	DIFFERS(m.has_vmcoreinfo = true, m.has_vmcoreinfo = false);
+	DIFFERS(m.initrd_key = (char *)"z", m.initrd_key = NULL);
+	DIFFERS(disk.serial = (char *)"other", disk.serial = (char *)"root");
+	DIFFERS(disk.logical_block = 4096, disk.logical_block = 0);
+	DIFFERS(disk.physical_block = 4096, disk.physical_block = 0);
+	DIFFERS(disk.is_rotational = true, disk.is_rotational = false);
+	DIFFERS(disk.has_discard = true, disk.has_discard = false);
+	DIFFERS(disk.is_persistent = true, disk.is_persistent = false);
+	DIFFERS((m.shares = &share, m.n_shares = 1), m.n_shares = 0);
+	DIFFERS((m.nics = &nic, m.n_nics = 1), m.n_nics = 0);
+	DIFFERS(strv_add(&m.extra_args, "-x"), strv_clear(&m.extra_args));
 	SAME(disk.path = (char *)"/x", disk.path = NULL);
 	SAME(disk.iops_limit = 5, disk.iops_limit = 0);
 	SAME(m.ram_path = (char *)"/x", m.ram_path = NULL);
@@ -483,6 +538,7 @@ int main(void)
 		TALK(too_many_questions),
 		cmocka_unit_test(port_name_is_the_wires),
 		cmocka_unit_test(arch_table_is_whole),
+		cmocka_unit_test(choices_of_the_vmm_matter),
 		cmocka_unit_test(files_that_are_read_are_told),
 		cmocka_unit_test(description_has_what_matters),
 		cmocka_unit_test(devices_are_described),
