@@ -45,7 +45,7 @@ word=äöüäöüäöüäöüäöüäöüäöüäöü
 quiz --cold echo "$word$word" >/dev/null 2>&1
 like "a pipe gets it whole" "$(quiz runs list | head -n 1)" "*$word$word*"
 row=$(command script -qec 'stty rows 30 cols 100; quiz runs list' /dev/null </dev/null | tr -d '\r' | head -n 1)
-like "a terminal one line, cut between characters" "$row" "*ä...|*ö...|*ü..."
+like "a terminal one line, cut between characters" "$row" "*äö..."
 is "of its width" "$(printf %s "$row" | LC_ALL=C.UTF-8 wc -m)" 100
 
 # ---- waiting for what has ended already ----
