@@ -27,6 +27,8 @@
 #include "image/root_build.h"
 #include "sys/fs.h"
 
+/* What mmdebstrap's minbase has besides what is asked for. */
+#define BASE	     "?or(?essential,?priority(required))"
 #define PACKAGES     "/var/lib/quiz-packages"
 #define MEMORY_MIB   1024u /* and three times the archive: unpacked, unpacked once more, and room */
 #define UNFINISHED   "unfinished"
@@ -81,7 +83,7 @@ static void add_hook(struct strv *argv, const char *kind, const char *before, co
 static void keep_packages(const struct strv *packages, struct str *hook)
 {
 	str_add(hook, "mkdir -p \"$1\"" PACKAGES " && APT_CONFIG=\"$MMDEBSTRAP_APT_CONFIG\" apt-get -s -y -oDebug::NoLocking=1 "
-		      "install '?essential' apt");
+		      "install '" BASE "' apt");
 	for (size_t i = 0; i < packages->n; i++) {
 		str_add_char(hook, ' ');
 		str_add_shell(hook, packages->v[i]);
@@ -98,7 +100,7 @@ void root_finish_options(struct strv *argv, const struct root_set *set, const st
 	strv_add(argv, "--skip=check/qemu");
 	/* An option each: with a pattern among them they are not split at commas. */
 	if (!set->is_bare) {
-		strv_add(argv, "--include=?essential");
+		strv_add(argv, "--include=" BASE);
 		strv_add(argv, "--include=apt");
 	}
 	for (size_t i = 0; i < packages->n; i++)

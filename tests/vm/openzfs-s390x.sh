@@ -34,6 +34,12 @@ like "each machine says what it has" "$out" "made by the one:
 like "the streams as well" "$out" "*streams of the one, received by the other:
 	s390x: tank/one@made tank/one@later*and back:
 	x86_64: tank/one@later*the files are the same on both"
+status "a side that can not take part" 125 env QUIZ=quiz "$example" "" "-a s390x -k none"
+like "is told before a machine is started" "$out$err_out" "quiz: cannot find kernel 'none' for s390x*"
+# The same files, one of them changed on the way.
+sed 's,^machine "\$other" "\$fill".*,&\n	echo x >>/tank/one/file-511,' "$example" >"$scratch/changed"
+status "a file that is not what it was" 1 env QUIZ=quiz sh "$scratch/changed"
+like "is named, and on which side" "$err_out" "*file-511: FAILED*on s390x files below /tank/one are not what they were*"
 is "its disks are gone" "$(quiz disk list | grep -c handover)" 0
 git_clean "nothing has been changed in the worktree"
 nothing_is_left
