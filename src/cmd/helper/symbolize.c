@@ -205,7 +205,9 @@ static void print_missing(const struct symbolize *z, const struct places *p)
 			continue;
 		fprintf(to, "%sno source lines for %s: %s; ", before, what,
 			c->n_no_debug ? "its file has no debug information" : "no file of it was found");
-		if (*c->module)
+		if (!*c->module && p->has_kernel && str_eq(p->kernel.origin, "debian"))
+			fprintf(to, "quiz kernel fetch debian --debug brings its debug package\n");
+		else if (*c->module)
 			fprintf(to, "the tree that it was built in has them (quiz symbolize -m TREE)\n");
 		else
 			fprintf(to,
