@@ -2,13 +2,16 @@
 /*
  * The object of a failure is in its text, in quotes: of those that are a path
  * to or from one of quiz's own folders the variable that moves the folder is
- * what mends it. Anybody else's file is not ours to give advice for.
+ * what mends it, or the owner and mode that it should have. Anybody else's file
+ * is not ours to give advice for.
  */
 
 #include "sys/mend.h"
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/str.h"
 #include "sys/fs.h"
@@ -49,7 +52,29 @@ static char *next_path(const char **text)
 	return NULL;
 }
 
-static void hint_places(const struct paths *p, bool is_full, struct error *err)
+/*
+ * What of a place is there and not ours to use: after a run by sudo(8) it is
+ * root's, or its mode is not what it was. False: it is neither.
+ */
+static bool hint_rights(const char *path, const struct place *place, struct error *err)
+{
+	_cleanup_free_ char *at = mem_strdup(path);
+	_cleanup_str_ struct str quoted = STR_INIT;
+	struct stat st;
+
+	while (lstat(at, &st) < 0 && strrchr(at, '/') > at)
+		*strrchr(at, '/') = '\0';
+	if (!fs_lies_in(at, place->path))
+		return false;
+	str_add_shell(&quoted, place->path);
+	if (st.st_uid != geteuid())
+		error_hint(err, "sudo chown -R %u %s", (unsigned)geteuid(), quoted.p);
+	else
+		error_hint(err, "chmod -R u+rwX %s", quoted.p);
+	return true;
+}
+
+static void hint_places(const struct paths *p, bool is_full, bool is_denied, struct error *err)
 {
 	_cleanup_str_ struct str list = STR_INIT;
 	struct place places[N_PLACES];
@@ -61,6 +86,10 @@ static void hint_places(const struct paths *p, bool is_full, struct error *err)
 		for (size_t i = 0; i < N_PLACES; i++) {
 			if (!concerns(path, &places[i]) || (list.p && strstr(list.p, places[i].variable)))
 				continue;
+			if (is_denied && hint_rights(path, &places[i], err)) {
+				free(path);
+				return;
+			}
 			str_addf(&list, " %s=DIR", places[i].variable);
 			n++;
 		}
@@ -95,6 +124,6 @@ void mend_hint(struct error *err)
 		return;
 	}
 	if (paths_init(&p, NULL) == 0)
-		hint_places(&p, err->errnum == ENOSPC || err->errnum == EDQUOT, err);
+		hint_places(&p, err->errnum == ENOSPC || err->errnum == EDQUOT, err->errnum == EACCES || err->errnum == EPERM, err);
 	paths_clear(&p);
 }

@@ -36,6 +36,7 @@
 #include "sys/listener.h"
 #include "sys/lock.h"
 #include "sys/loop.h"
+#include "sys/mend.h"
 #include "sys/proc.h"
 #include "wire/tree.h"
 
@@ -546,6 +547,49 @@ static void a_descriptor_without_room_is_told(void **state)
 	close(sv[1]);
 }
 
+/* ---- hints ---- */
+
+static void what_mends_it_follows_from_the_failure(void **state)
+{
+	static const struct {
+		int errnum;
+		const char *verb, *object, *hint; /* @: the scratch folder */
+	} rows[] = {
+		{ EMFILE, "make a pipe", NULL, "ulimit -n 1024" },
+		{ EROFS, "open lock", "@/data/quiz/kernels/.locks/x", "export XDG_DATA_HOME=DIR, a folder that can be written" },
+		{ EROFS, "make folder", "@/cache", "export XDG_CACHE_HOME=DIR, a folder that can be written" },
+		{ ENOSPC, "write", "@/cache/quiz/layers/x", "quiz clean, or export XDG_CACHE_HOME=DIR, a folder that has room" },
+		{ EACCES, "open lock", "@/data/quiz/kernels/.locks/x", "chmod -R u+rwX @/data/quiz" },
+		{ EACCES, "make folder", "@/state", "export XDG_STATE_HOME=DIR, a folder that can be written" },
+		{ ENOSPC, "write", "@/tree/.quiz/runs/x", "quiz clean" },
+		{ EROFS, "write", "@/tree/.quiz/runs/x", "" },
+		{ EACCES, "open", "@/somebody's", "" },
+		{ EACCES, "remove", "@/data/quiz/roots/x", "" },
+		{ ENOENT, "open", "@/data/quiz/roots/x", "" },
+	};
+	_cleanup_free_ char *data = in_dir("data"), *cache = in_dir("cache"), *states = in_dir("state"), *ours = in_dir("data/quiz");
+
+	assert_int_equal(fs_mkdir_p(ours, 0755, NULL), 0);
+	fs_remove_tree(cache, NULL, NULL);
+	setenv("XDG_DATA_HOME", data, 1);
+	setenv("XDG_CACHE_HOME", cache, 1);
+	setenv("XDG_STATE_HOME", states, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_free_ char *path = rows[i].object ? in_dir(rows[i].object + 2) : NULL;
+		const char *at = strchr(rows[i].hint, '@');
+		_cleanup_free_ char *hint = at ? mem_printf("%.*s%s%s", (int)(at - rows[i].hint), rows[i].hint, dir, at + 1) :
+						 mem_strdup(rows[i].hint);
+		struct error err = ERROR_INIT;
+
+		error_sys(&err, rows[i].errnum, path ? "%s '%s'" : "%s", rows[i].verb, path);
+		mend_hint(&err);
+		assert_string_equal(err.hint, hint);
+		error_hint(&err, "known better");
+		mend_hint(&err);
+		assert_string_equal(err.hint, "known better");
+	}
+}
+
 /* ---- archives ---- */
 
 static size_t archive(const char *path, uint8_t *buf, size_t cap)
@@ -745,6 +789,7 @@ int main(void)
 		cmocka_unit_test_teardown(a_connection_that_went_away_holds_up_nobody, heal),
 		cmocka_unit_test_teardown(a_listener_that_waits_can_be_freed, heal),
 		cmocka_unit_test_teardown(a_descriptor_without_room_is_told, heal),
+		cmocka_unit_test_teardown(what_mends_it_follows_from_the_failure, heal),
 		cmocka_unit_test_teardown(an_archive_tells_what_it_lacks, heal),
 		cmocka_unit_test_teardown(a_copy_that_is_lost_at_close_is_none, heal),
 		cmocka_unit_test_teardown(an_image_of_half_a_tree_is_none, heal),
