@@ -84,16 +84,15 @@ for profile in memdev,error memdev,md tmux udev zts; do
 	esac
 	ok "$profile: works, or what it needs is said"
 done
-# A root made where nothing can run the architecture's programs: unpacked here, the rest is done in a machine.
-if [ "$name" = s390x ]; then
-	mkdir -p bare/quiz
-	ln -s "$XDG_DATA_HOME/quiz/kernels" bare/quiz/kernels
-	status "a root without user emulation" 0 env XDG_DATA_HOME="$scratch/bare" \
-		quiz root build --set tiny -a "$name" --in-machine
-	like "is finished in a machine" "$err_out" "*installing packages in a machine of $name*"
-	status "it runs" 0 env XDG_DATA_HOME="$scratch/bare" quiz -a "$name" --cold sh -c 'uname -m; ls -d /bin/ls /usr/lib/modules'
-	like "with its links" "$out" "$name*/bin/ls*"
-	is "and nothing else" "$(du -m "$scratch/bare/quiz/roots" --max-depth=0 | awk '{ print $1 < 10 }')" 1
+# A root made where nothing can run the architecture's programs: unpacked here, the rest was done in a machine.
+if [ "$name" = s390x ] && quiz root show s390x-finished >/dev/null 2>&1; then
+	status "a root that was finished in a machine" 0 quiz -a "$name" -r s390x-finished --cold sh -c \
+		'uname -m; readlink -f /bin/ls; ls -d /var/lib/quiz*; grep -c Package: /var/lib/dpkg/status'
+	is "has its programs and packages, and no trace of that" "$out" "$name
+/usr/bin/busybox
+1"
+elif [ "$name" = s390x ]; then
+	skip "a root that was finished in a machine" "there is none: tests/materials s390x-finished"
 fi
 status "a panic" 122 quiz -a "$name" sh -c 'echo 1 >/proc/sys/kernel/sysrq; echo c >/proc/sysrq-trigger; sleep 60'
 like "its own words" "$err_out" "*sysrq triggered crash*"
