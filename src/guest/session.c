@@ -36,6 +36,7 @@
 
 #define EXIT_RECORDS 64 /* of the kernel's log, sent before the end of a program that is not the last */
 #define TTY_PENDING_MAX (128 * 1024) /* more than a pty buffers in the kernel (64 KiB and a page) */
+#define LEFT_LOOK_NS 1000000000u /* whatever wakes the agent, its terminals are looked at no more often */
 #define CREDIT_MAX (1u << 30)
 #define CREDIT_STEP (WIRE_WINDOW / 4) /* give credit back in pieces of this size */
 
@@ -49,7 +50,7 @@ enum state {
 struct output {
 	int fd;		  /* -1: at its end, EOF was sent */
 	bool is_ready;	  /* poll said so */
-	bool is_left;	  /* a terminal that nobody has open: closing it would be a hang-up for its program */
+	uint64_t left_ns; /* when a terminal was last seen that nobody has open; 0: it is not one */
 	uint32_t credit;  /* bytes that the host still takes */
 	uint32_t owed;	  /* ENDED: bytes still to be sent */
 };
@@ -458,10 +459,11 @@ static bool pump_output(struct session *s, enum wire_stream k)
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && errno == EAGAIN && s->state != ENDED)
 		return false;
-	if (n < 0 && errno == EIO && s->is_tty && s->state == RUNNING) {
-		o->is_left = true;
+	if (n < 0 && errno == EIO && s->is_tty && s->state == RUNNING) { /* to close it would be a hang-up for its program */
+		o->left_ns = clock_mono_ns();
 		return false;
 	}
+	o->left_ns = 0;
 	if (n <= 0) { /* a terminal whose last user has closed it says EIO */
 		if (n == 0 || errno != EAGAIN)
 			close_fd(&o->fd);
@@ -581,6 +583,12 @@ static void add(struct pollfd *fds, size_t *n, int fd, short events, struct outp
 	fds[(*n)++] = (struct pollfd){ .fd = fd, .events = events };
 }
 
+/* Somebody may open it again; poll would tell all the time that nobody has yet. */
+static bool is_left(const struct output *o)
+{
+	return o->left_ns && clock_mono_ns() - o->left_ns < LEFT_LOOK_NS;
+}
+
 size_t session_poll(struct pollfd *fds)
 {
 	bool can_stream = channel_can_stream();
@@ -598,7 +606,7 @@ size_t session_poll(struct pollfd *fds)
 		if (s->in_fd >= 0 && (s->in_len || s->in_eof) && !s->in_broken)
 			add(fds, &n, s->in_fd, POLLOUT, NULL);
 		for (size_t k = WIRE_STDOUT; k < WIRE_N_STREAMS; k++)
-			if (s->out[k].fd >= 0 && s->out[k].credit && !s->out[k].is_left && can_stream)
+			if (s->out[k].fd >= 0 && s->out[k].credit && can_stream && !is_left(&s->out[k]))
 				add(fds, &n, s->out[k].fd, POLLIN, &s->out[k]);
 	}
 	for (size_t i = n, end = n + drain_poll(fds + n); i < end; i++)

@@ -177,6 +177,24 @@ static void a_program_may_close_its_terminal(void)
 	agent_stop(a);
 }
 
+/* And open it again, for more than fits into it: whatever wakes the agent (a heartbeat, if nothing else) makes it look. */
+static void a_terminal_that_was_closed_can_be_opened_again(void)
+{
+	struct job j = { 0 };
+
+	agent_start(a);
+	job_begin(a, &j, 1,
+		  &(struct wire_start){ .argv = ARGV("sh", "-c", "echo over; cat; exec <&- >&- 2>&-; sleep 0.5; seq 1 30000 >/dev/tty; exit 7"),
+					.flags = WIRE_START_TTY });
+	SEND(a, eof, 1, .stream = WIRE_STDIN);
+	until_output_has(&j, "over");
+	usleep(1500000);
+	SEND(a, winsize, 1, .rows = 50, .cols = 132);
+	job_finish(a, &j);
+	check(strstr((char *)j.out, "30000") && j.how == WIRE_EXITED && j.value == 7, "how %u value %u", j.how, j.value);
+	agent_stop(a);
+}
+
 /* What was typed while the terminal made lines is no end of file for a program that makes its own: readline's, here. */
 static void an_end_that_came_early_is_told_again(void)
 {
@@ -201,6 +219,7 @@ const struct test_case terminal_cases[] = {
 	CASE(end_of_file_waits_for_room_in_the_terminal),
 	CASE(an_end_that_came_early_is_told_again),
 	CASE(a_program_may_close_its_terminal),
+	CASE(a_terminal_that_was_closed_can_be_opened_again),
 	CASE(the_end_of_a_terminals_output_is_not_lost),
 	CASE(signals_reach_the_process_group),
 	{ NULL, NULL },
