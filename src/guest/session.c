@@ -33,6 +33,7 @@
 #include "guest/kmsg.h"
 #include "guest/spare.h"
 #include "guest/spawn.h"
+#include "guest/terminal.h"
 
 #define EXIT_RECORDS 64 /* of the kernel's log, sent before the end of a program that is not the last */
 #define TTY_PENDING_MAX (128 * 1024) /* more than a pty buffers in the kernel (64 KiB and a page) */
@@ -63,9 +64,7 @@ static struct session {
 	int report_fd;		/* STARTING: end of file when execve succeeded */
 	int in_fd;		/* -1: closed */
 	bool in_eof, in_broken; /* the host's end of file; the program's closed end */
-	char in_last;		/* last byte written, for a terminal's end of file */
-	uint8_t n_eof;		/* characters that say so, written so far */
-	bool eof_unseen;	/* it was for whom the terminal makes lines, and nobody may have read it */
+	struct terminal_end end;
 	uint32_t in_start, in_len, in_taken; /* ring; bytes passed on and not yet credited */
 	struct output out[WIRE_N_STREAMS]; /* by stream number; [0] unused */
 	int wait_status;
@@ -305,42 +304,6 @@ static void credit_stdin(struct session *s)
 	s->in_taken = 0;
 }
 
-/*
- * End of file on a terminal is a character, and ends the line before it when
- * that is not ended. False: the terminal has no room for it yet.
- */
-static bool write_tty_eof(struct session *s)
-{
-	struct termios tio;
-	char veof = 4;
-	bool is_twice = s->in_last && s->in_last != '\n' && s->in_last != '\r';
-
-	if (tcgetattr(s->in_fd, &tio) == 0) {
-		veof = (char)tio.c_cc[VEOF];
-		s->eof_unseen = tio.c_lflag & ICANON;
-	}
-	for (; s->n_eof < (is_twice ? 2 : 1); s->n_eof++)
-		if (write(s->in_fd, &veof, 1) < 0 && errno == EAGAIN)
-			return false;
-	return true;
-}
-
-/*
- * A program that edits lines itself (a shell's readline) finds no end of file
- * that came before it took the terminal over, and would wait for ever. When it
- * speaks after that, it is told once more.
- */
-static void repeat_tty_eof(struct session *s, int fd)
-{
-	struct termios tio;
-	char veof;
-
-	if (!s->eof_unseen || tcgetattr(fd, &tio) < 0 || (tio.c_lflag & ICANON))
-		return;
-	veof = (char)tio.c_cc[VEOF];
-	s->eof_unseen = write(fd, &veof, 1) != 1;
-}
-
 static void write_stdin(struct session *s)
 {
 	while (s->in_len > 0) {
@@ -360,13 +323,13 @@ static void write_stdin(struct session *s)
 			s->in_len = 0;
 			break;
 		}
-		s->in_last = (char)s->in[s->in_start + (uint32_t)n - 1];
+		s->end.last = (char)s->in[s->in_start + (uint32_t)n - 1];
 		s->in_start = (s->in_start + (uint32_t)n) % WIRE_WINDOW;
 		s->in_len -= (uint32_t)n;
 		s->in_taken += (uint32_t)n;
 	}
 	credit_stdin(s);
-	if (s->in_eof && !s->in_broken && s->is_tty && !write_tty_eof(s))
+	if (s->in_eof && !s->in_broken && s->is_tty && !terminal_type_end(&s->end, s->in_fd))
 		return;
 	if (s->in_eof || s->in_broken)
 		close_fd(&s->in_fd);
@@ -473,7 +436,7 @@ static bool pump_output(struct session *s, enum wire_stream k)
 			end_output(s, k);
 		return false;
 	}
-	repeat_tty_eof(s, o->fd);
+	terminal_repeat_end(&s->end, o->fd);
 	o->credit -= (uint32_t)n;
 	if (s->state == ENDED)
 		o->owed -= (uint32_t)n;
