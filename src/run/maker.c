@@ -306,7 +306,7 @@ int maker_start(struct supervisor *s, struct error *err)
 {
 	struct machine m = s->opt.plan->machine; /* shallow: only read */
 
-	s->ram_fd = fs_memory_file("quiz-ram", err);
+	s->ram_fd = fs_large_memory_file("quiz-ram", err);
 	if (s->ram_fd < 0)
 		return -1;
 	m.ram_mode = RAM_SHARED;

@@ -9,7 +9,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -248,13 +247,6 @@ uint64_t fs_tree_bytes(const char *path)
 
 	fs_tree_usage(path, UINT64_MAX, &u);
 	return u.bytes;
-}
-
-int fs_memory_file(const char *name, struct error *err)
-{
-	int fd = memfd_create(name, MFD_CLOEXEC);
-
-	return fd < 0 ? error_sys(err, errno, "make a file in memory") : fd;
 }
 
 #define SYNC_FILES_MAX 64

@@ -64,6 +64,8 @@ int fs_copy_mem(int out, const void *mem, size_t n, off_t pos);
 
 /* A file in memory without a name, which goes with its last descriptor; the descriptor, or -1. */
 int fs_memory_file(const char *name, struct error *err);
+/* The same of large pages, where the host has them and lets us: faster for a program that uses much of it. */
+int fs_large_memory_file(const char *name, struct error *err);
 
 /*
  * Publishing a folder: fsync its files, rename it to `to`. When `to` exists

@@ -283,7 +283,7 @@ static void add_machine(struct strv *argv, const struct machine *m, const struct
 
 static void add_memory(struct strv *argv, const struct machine *m, const struct vmm_caps *caps)
 {
-	const char *mode = "share=on";
+	const char *mode = "share=on,align=2M"; /* a file may have large pages; they serve whom they lie right for */
 
 	arg(argv, "-m", "%lluM", (unsigned long long)(m->memory_bytes >> 20));
 	if (m->ram_mode == RAM_ANONYMOUS)

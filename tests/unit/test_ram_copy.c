@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -89,6 +90,30 @@ static void memory_is_copied(void **state)
 	loop_free(end.loop);
 }
 
+/* Large pages or not, it is a file like any other: nobody else's, and gone with its descriptor. */
+static void large_memory_is_a_file(void **state)
+{
+	struct error err = ERROR_INIT;
+	_cleanup_close_ int fd = fs_large_memory_file("test", &err);
+	struct stat st;
+	char *p;
+
+	assert_true(fd >= 0);
+	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_nlink, 0);
+	assert_int_equal(st.st_mode & 077, 0);
+	/* More than a tmpfs has by itself, half of the host's memory. */
+	assert_int_equal(ftruncate(fd, (off_t)1 << 46), 0);
+	p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)1 << 45);
+	assert_true(p != MAP_FAILED);
+	p[17] = 'x';
+	assert_int_equal(pread(fd, &st, 1, ((off_t)1 << 45) + 17), 1);
+	assert_int_equal(*(char *)&st, 'x');
+	munmap(p, 4096);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+}
+
 static void a_copy_can_be_ended(void **state)
 {
 	_cleanup_free_ char *to = mem_printf("%s/memory", dir);
@@ -113,6 +138,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(memory_is_copied),
 		cmocka_unit_test(a_copy_can_be_ended),
+		cmocka_unit_test(large_memory_is_a_file),
 	};
 
 	return cmocka_run_group_tests_name("ram_copy", tests, make_dir, drop_dir);
