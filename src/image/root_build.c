@@ -38,6 +38,7 @@
 #include "image/root_draft.h"
 #include "image/root_finish.h"
 #include "image/root_foreign.h"
+#include "image/root_hooks.h"
 #include "image/root_image.h"
 #include "sys/fs.h"
 #include "sys/proc.h"
@@ -178,17 +179,6 @@ static void add_apt_settings(struct strv *argv)
 				strv_addf(argv, "--aptopt=%s", lines.v[i]);
 }
 
-static void add_hook(struct strv *argv, const char *kind, const char *before, const char *path, const char *after)
-{
-	_cleanup_str_ struct str hook = STR_INIT;
-
-	str_add(&hook, before);
-	if (path)
-		str_add_shell(&hook, path);
-	str_add(&hook, after);
-	strv_addf(argv, "--%s-hook=%s", kind, str_cstr(&hook));
-}
-
 /* No script of a package was run: links to busybox, an account, and the list of packages that dpkg would have written. */
 static void add_bare_hooks(struct strv *argv, bool has_links)
 {
@@ -201,7 +191,7 @@ static void add_bare_hooks(struct strv *argv, bool has_links)
 	};
 
 	for (size_t i = has_links ? 0 : 1; i < ARRAY_SIZE(hooks); i++)
-		add_hook(argv, "extract", hooks[i], NULL, "");
+		root_hook(argv, "extract", hooks[i], NULL, "");
 }
 
 static void add_hooks(struct strv *argv, const struct build *b)
@@ -215,14 +205,11 @@ static void add_hooks(struct strv *argv, const struct build *b)
 	}
 	if (b->way == BY_MACHINE)
 		return;
-	/* Packages in, packages out: copies, as the namespace's root may not write to the user's folder. */
-	add_hook(argv, "setup", "mkdir -p \"$1\"/var/cache/apt/archives", NULL, "");
-	add_hook(argv, "setup", "sync-in ", b->deb_dir, " /var/cache/apt/archives");
-	add_hook(argv, "customize", "sync-out /var/cache/apt/archives ", b->deb_dir, "");
+	root_hook_packages(argv, b->deb_dir, "customize");
 	/* A user that is not root, for programs that care. */
-	add_hook(argv, "customize", "chroot \"$1\" useradd --create-home --shell /bin/bash --uid 1000 quiz", NULL, "");
-	add_hook(argv, "customize",
-		 "if test -d \"$1\"/etc/sudoers.d; then echo 'quiz ALL=(ALL) NOPASSWD: ALL' >\"$1\"/etc/sudoers.d/quiz; fi", NULL, "");
+	root_hook(argv, "customize", "chroot \"$1\" useradd --create-home --shell /bin/bash --uid 1000 quiz", NULL, "");
+	root_hook(argv, "customize",
+		  "if test -d \"$1\"/etc/sudoers.d; then echo 'quiz ALL=(ALL) NOPASSWD: ALL' >\"$1\"/etc/sudoers.d/quiz; fi", NULL, "");
 }
 
 static void make_command(struct strv *argv, const struct build *b, const char *tar)

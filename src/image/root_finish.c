@@ -25,6 +25,7 @@
 #include "base/cleanup.h"
 #include "image/kernel.h"
 #include "image/root_build.h"
+#include "image/root_hooks.h"
 #include "sys/fs.h"
 
 /* What mmdebstrap's minbase has besides what is asked for. */
@@ -68,17 +69,6 @@ int root_finish_check(const struct paths *p, const struct arch *arch, struct err
 
 /* ---- unpacking ---- */
 
-static void add_hook(struct strv *argv, const char *kind, const char *before, const char *path, const char *after)
-{
-	_cleanup_str_ struct str hook = STR_INIT;
-
-	str_add(&hook, before);
-	if (path)
-		str_add_shell(&hook, path);
-	str_add(&hook, after);
-	strv_addf(argv, "--%s-hook=%s", kind, str_cstr(&hook));
-}
-
 /* Of all packages that were ever downloaded those that are unpacked, which only apt knows. */
 static void keep_packages(const struct strv *packages, struct str *hook)
 {
@@ -107,9 +97,7 @@ void root_finish_options(struct strv *argv, const struct root_set *set, const st
 		strv_addf(argv, "--include=%s", packages->v[i]);
 	if (set->is_bare)
 		return;
-	add_hook(argv, "setup", "mkdir -p \"$1\"/var/cache/apt/archives", NULL, "");
-	add_hook(argv, "setup", "sync-in ", deb_dir, " /var/cache/apt/archives");
-	add_hook(argv, "extract", "sync-out /var/cache/apt/archives ", deb_dir, "");
+	root_hook_packages(argv, deb_dir, "extract");
 	keep_packages(packages, &keep);
 	strv_addf(argv, "--extract-hook=%s", str_cstr(&keep));
 }
